@@ -1,0 +1,50 @@
+// Built with -fno-exceptions -fno-rtti and run as the test no_exceptions: the whole library must do without both.
+// Catch2 needs exceptions, so this program checks for itself and says what failed.
+#include <banyan/banyan.hpp>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#if defined(__cpp_exceptions) || defined(__cpp_rtti)
+#error "this program is meant to be built without exceptions and without run-time type information"
+#endif
+
+namespace {
+
+int failures = 0;
+
+void check(bool holds, const char* what, const char* where) {
+  if (holds) return;
+  std::printf("failed in %s: %s\n", where, what);
+  ++failures;
+}
+
+template <class Cache>
+void use(const char* name) {
+  Cache cache{{.capacity = 64}};
+  for (int i = 0; i < 1000; ++i) cache.put(std::to_string(i), i);
+  check(cache.size() > 0 && cache.size() <= cache.capacity(), "the capacity holds", name);
+
+  cache.clear();
+  cache.put("a", 1, {.ttl = std::chrono::hours{1}, .weight = 1});
+  check(cache.get(std::string_view{"a"}) == std::optional<int>{1}, "get finds what put stored", name);
+  check(cache.visit("a", [](const int&) {}), "visit finds it too", name);
+  check(cache.get_or_load("b", [](const std::string&) { return 2; }) == 2, "get_or_load loads", name);
+  check(cache.erase("a") && !cache.get("a"), "erase erases", name);
+  check(cache.stats().hits > 0 && cache.stats().loads == 1, "statistics count", name);
+}
+
+}  // namespace
+
+int main() {
+  use<banyan::lru_cache<std::string, int>>("lru_cache");
+  use<banyan::lfu_cache<std::string, int>>("lfu_cache");
+  use<banyan::fifo_cache<std::string, int>>("fifo_cache");
+  use<banyan::sieve_cache<std::string, int>>("sieve_cache");
+  use<banyan::s3fifo_cache<std::string, int>>("s3fifo_cache");
+  use<banyan::tinylfu_cache<std::string, int>>("tinylfu_cache");
+  use<banyan::adaptive_cache<std::string, int>>("adaptive_cache");
+  return failures == 0 ? 0 : 1;
+}
