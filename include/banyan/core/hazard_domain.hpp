@@ -1,0 +1,316 @@
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+#include "detail/attributes.hpp"
+#include "detail/hazard_records.hpp"
+#include "detail/process_barrier.hpp"
+#include "detail/retired_objects.hpp"
+
+namespace banyan {
+
+class hazard_domain;
+template <std::size_t N>
+class hazard_slots;
+
+namespace detail {
+
+// What a thread holds. Constant-initialised and trivially destroyed: reading it needs no guard, and it can be used
+// before, while and after the thread's other thread-locals are destroyed.
+struct thread_hazards {
+  hazard_record* global = nullptr;  // record in hazard_domain::global()
+  hazard_record* others = nullptr;  // records in other domains
+  unsigned exits = 0;               // how many exit hooks have run
+};
+inline constinit thread_local thread_hazards this_thread_hazards{};
+
+}  // namespace detail
+
+/// Hazard pointers: a reader publishes the address of the object it is about to use, and whoever wants to free the
+/// object waits until nobody names it. Readers write only to their own cache line; a reader that stops keeps alive only
+/// the objects it names. No thread registers: the first use takes a record, the thread's exit gives it back.
+///
+/// A domain is owned by nobody and never destroyed, so it may be used from static destructors and from thread-local
+/// ones. Header statics can differ between shared libraries: a component that crosses libraries keeps a pointer to its
+/// domain instead of calling `global()` twice.
+///
+/// Where Linux offers `membarrier`, publishing is a plain store (asymmetric form); else it is one atomic
+/// read-modify-write on a line of the thread's own. After fork, the child goes on; what other threads had pinned in the
+/// parent stays pinned in the child and leaks there.
+///
+/// Signal handlers may use `hazard_slots` on threads that have used the domain before.
+class hazard_domain {
+ public:
+  /// The record of one thread; `index()` is a small number, exclusive to the thread while it lives and reused later.
+  using thread_record = detail::hazard_record;
+
+  hazard_domain(const hazard_domain&) = delete;
+  hazard_domain& operator=(const hazard_domain&) = delete;
+
+  /// The domain for everybody. Wait-free.
+  [[nodiscard]] static hazard_domain& global() noexcept;
+
+  /// A domain of its own, which lives as long as the process. Meant for tests and for measuring: `asymmetric = false`
+  /// asks for the form without `membarrier`. Throws `std::bad_alloc`.
+  [[nodiscard]] static hazard_domain& make_immortal(bool asymmetric = true) { return *new hazard_domain{asymmetric}; }
+
+  /// The calling thread's record, acquired on first use. Terminates when memory is out at first use; `try_local` and
+  /// `hazard_slots` tell instead. Wait-free afterwards, O(1); the first use is lock-free, O(records).
+  thread_record& local() noexcept {
+    thread_record* const record = try_local();
+    if (record == nullptr) [[unlikely]] {
+      std::abort();
+    }
+    return *record;
+  }
+
+  /// As `local`, null when memory is out.
+  [[nodiscard]] thread_record* try_local() noexcept {
+    if (this == &global()) [[likely]] {
+      thread_record* const record = detail::this_thread_hazards.global;
+      if (record != nullptr) [[likely]] {
+        return record;
+      }
+    }
+    return find_or_take_record();
+  }
+
+  /// The reclaiming side's barrier: every hazard that was published and then validated against what the caller had not
+  /// yet unlinked is seen by a `for_each_hazard` that follows. Lock-free: a system call of 2-20 us, or O(slots).
+  void synchronize() noexcept {
+    settle_barrier();
+    records_.synchronize();
+  }
+
+  /// Calls `f(const void*)` with each published address. Lock-free, O(slots).
+  template <class F>
+  void for_each_hazard(F f) const {
+    records_.for_each_hazard(f);
+  }
+
+  /// Whether readers pay for a plain store only. Wait-free.
+  [[nodiscard]] bool asymmetric() const noexcept { return records_.barrier().light(); }
+
+  /// Hands over an object whose links are gone; `node.retired_address` is what readers publish. Does not allocate,
+  /// unless it is the thread's first use of the domain. Frees up to all waiting objects when it comes to the threshold
+  /// of max(1000, 2 * slots). Lock-free apart from the deleters it runs.
+  void retire(detail::retired_node& node) noexcept {
+    thread_record* const record = try_local();
+    const bool full = retired_.push(node, record != nullptr ? record->index() : 0, records_);
+    if (full && record != nullptr) [[unlikely]] {
+      retired_.reclaim(*record, records_);
+    }
+  }
+
+  /// Frees now all retired objects that nobody protects. Does nothing inside a deleter. Lock-free apart from the
+  /// deleters, O(waiting objects + slots).
+  void reclaim() noexcept {
+    thread_record* const record = try_local();
+    if (record != nullptr) retired_.reclaim(*record, records_);
+  }
+
+  /// Number of hazard slots that exist. Wait-free.
+  [[nodiscard]] std::size_t slots() const noexcept { return records_.slots(); }
+
+ private:
+  using records = detail::hazard_records<detail::process_barrier>;
+
+  template <std::size_t>
+  friend class hazard_slots;
+  friend class hazard_pointer;
+
+  constexpr explicit hazard_domain(bool asymmetric) noexcept : records_{detail::process_barrier{asymmetric}} {}
+
+  void settle_barrier() noexcept { records_.barrier().settle(); }
+
+  BANYAN_COLD thread_record* find_or_take_record() noexcept {
+    detail::thread_hazards& mine = detail::this_thread_hazards;
+    for (thread_record* record = mine.others; record != nullptr; record = record->next_of_thread) {
+      if (record->domain == this) return record;
+    }
+    settle_barrier();
+    thread_record* const record = records_.take_record();
+    if (record == nullptr) return nullptr;
+    record->domain = this;
+    record->next_of_thread = nullptr;
+    if (this == &global()) {
+      mine.global = record;
+    } else {
+      record->next_of_thread = mine.others;
+      mine.others = record;
+    }
+    arm_exit_hook<0>();
+    return record;
+  }
+
+  static void thread_exits() noexcept {
+    detail::thread_hazards& mine = detail::this_thread_hazards;
+    ++mine.exits;
+    if (mine.global != nullptr) {
+      thread_record& record = *mine.global;
+      mine.global = nullptr;
+      records::give_back_record(record);
+    }
+    while (mine.others != nullptr) {
+      thread_record& record = *mine.others;
+      mine.others = record.next_of_thread;
+      records::give_back_record(record);
+    }
+  }
+
+  template <unsigned Level>
+  struct exit_hook {
+    constexpr exit_hook() noexcept = default;
+    ~exit_hook() { thread_exits(); }
+    void arm() const noexcept {}
+  };
+
+  // A thread-local's destructor that runs after our hook may use the domain again and take a record again; a further
+  // hook then gives it back. Past the last hook the record stays with its dead thread.
+  template <unsigned Level>
+  static void arm_exit_hook() noexcept {
+    if constexpr (Level < 4) {
+      if (detail::this_thread_hazards.exits > Level) {
+        arm_exit_hook<Level + 1>();
+      } else {
+        static thread_local const exit_hook<Level> hook;
+        hook.arm();
+      }
+    }
+  }
+
+  // Where `block` fits into the record, or slot_count.
+  BANYAN_COLD static std::uint32_t find_room(thread_record& record, std::uint32_t block) noexcept {
+    record.collect_returned();
+    const std::uint32_t used = record.used.load(std::memory_order_relaxed) | ~thread_record::all_slots;
+    for (std::uint32_t first = 0; first < thread_record::slot_count; ++first) {
+      if ((used & (block << first)) == 0) return first;
+    }
+    return thread_record::slot_count;
+  }
+
+  detail::hazard_slot* take_overflow_scope() {
+    detail::hazard_slot* const slots = records_.take_overflow_scope();
+    if (slots == nullptr) out_of_memory();
+    return slots;
+  }
+
+  struct claimed_slot {
+    detail::hazard_slot* slot;
+    thread_record* home;  // null: an overflow slot
+  };
+
+  claimed_slot claim_slot() {
+    thread_record& record = require_local();
+    std::uint32_t used = record.used.load(std::memory_order_relaxed);
+    if (used == thread_record::all_slots) {
+      record.collect_returned();
+      used = record.used.load(std::memory_order_relaxed);
+    }
+    if (used != thread_record::all_slots) {
+      const auto i = static_cast<std::uint32_t>(std::countr_one(used));
+      record.used.store(used | (1U << i), std::memory_order_relaxed);
+      return {&record.slots[i], &record};
+    }
+    detail::hazard_slot* const slot = records_.take_overflow();
+    if (slot == nullptr) out_of_memory();
+    return {slot, nullptr};
+  }
+
+  thread_record& require_local() {
+    thread_record* const record = try_local();
+    if (record == nullptr) [[unlikely]] {
+      out_of_memory();
+    }
+    return *record;
+  }
+
+  [[noreturn]] static void out_of_memory() {
+#if defined(__cpp_exceptions)
+    throw std::bad_alloc{};
+#else
+    std::abort();
+#endif
+  }
+
+  records records_;
+  detail::retired_objects retired_;
+};
+
+inline hazard_domain& hazard_domain::global() noexcept {
+  static constinit hazard_domain domain{true};
+  return domain;
+}
+
+/// `N` hazards of the calling thread for the length of a scope: a local variable, never shared or passed to another
+/// thread. The protocol: load a pointer, `publish` it, load the pointer again (acquire); if it is unchanged, the object
+/// stays alive until the slot is cleared, published anew, or the scope ends.
+///
+/// Construction is wait-free, O(1), while the thread uses at most 8 slots; beyond, and at the thread's first use, it is
+/// lock-free, may allocate and throws `std::bad_alloc`. Everything else is wait-free, O(1).
+template <std::size_t N>
+class hazard_slots {
+  static_assert(N >= 1 && N <= detail::hazard_record::slot_count);
+
+ public:
+  BANYAN_ALWAYS_INLINE explicit hazard_slots(hazard_domain& domain = hazard_domain::global())
+      : domain_{&domain}, record_{&domain.require_local()} {
+    using detail::hazard_record;
+    const std::uint32_t used = record_->used.load(std::memory_order_relaxed);
+    // The first free slot and its neighbours; scopes nest, so this nearly always fits.
+    const auto first =
+        static_cast<std::uint32_t>(std::countr_zero((~used & hazard_record::all_slots) | ~hazard_record::all_slots));
+    taken_ = block << first;
+    if (((used | ~hazard_record::all_slots) & taken_) == 0) [[likely]] {
+      record_->used.store(used | taken_, std::memory_order_relaxed);
+      slots_ = &record_->slots[first];
+      return;
+    }
+    const std::uint32_t found = domain.find_room(*record_, block);
+    if (found < hazard_record::slot_count) {
+      taken_ = block << found;
+      record_->used.store(record_->used.load(std::memory_order_relaxed) | taken_, std::memory_order_relaxed);
+      slots_ = &record_->slots[found];
+    } else {
+      taken_ = 0;
+      slots_ = domain.take_overflow_scope();
+    }
+  }
+
+  BANYAN_ALWAYS_INLINE ~hazard_slots() {
+    for (std::size_t i = 0; i < N; ++i) clear(i);
+    if (taken_ != 0) [[likely]] {
+      record_->used.store(record_->used.load(std::memory_order_relaxed) & ~taken_, std::memory_order_relaxed);
+    } else {
+      hazard_domain::records::give_back_overflow_scope(*slots_);
+    }
+  }
+
+  hazard_slots(const hazard_slots&) = delete;
+  hazard_slots& operator=(const hazard_slots&) = delete;
+
+  /// Announces use of `p` through slot `i`. The caller validates afterwards with an acquire load of where it found `p`.
+  BANYAN_ALWAYS_INLINE void publish(std::size_t i, const void* p) noexcept {
+    domain_->records_.publish(slots_[i], record_->meeting, p);
+  }
+
+  /// Ends the protection of what slot `i` names.
+  void clear(std::size_t i) noexcept { hazard_domain::records::clear(slots_[i]); }
+
+  [[nodiscard]] hazard_domain::thread_record& record() noexcept { return *record_; }
+
+ private:
+  static constexpr std::uint32_t block = (1U << N) - 1;
+
+  hazard_domain* domain_;
+  hazard_domain::thread_record* record_;
+  detail::hazard_slot* slots_;  // N of them, side by side
+  std::uint32_t taken_;         // their bits in the record; 0 when they lie outside it
+};
+
+}  // namespace banyan
