@@ -170,6 +170,7 @@ TEST_CASE("for_every_failing_allocation passes a type that cleans up") {
       [] {
         const safe_pair pair;
         use(*pair.first);
+        use(*pair.second);
         std::vector<std::string> strings;
         for (int i = 0; i < 5; ++i) strings.emplace_back(100, 'x');
       },
@@ -204,6 +205,7 @@ TEST_CASE("for_every_failing_allocation catches a type that leaks when its secon
   const auto report = for_every_failing_allocation([] {
     const remembering_pair pair;
     use(*pair.first);
+    use(*pair.second);
   });
   INFO(report.describe());
   CHECK_FALSE(report.clean());
