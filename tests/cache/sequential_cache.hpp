@@ -64,6 +64,7 @@ class sequential_cache {
         leaving = policy_.victim();
       } else {
         leaving = policy_.victim(slot, high_water_, local_);
+        if (leaving != no_slot && !policy_.claim(leaving)) continue;
       }
       if (leaving == no_slot) break;
       if constexpr (ordered_policy<Policy>) {

@@ -15,8 +15,9 @@
 ///   (relaxed is enough: marks are hints and publish nothing). When the thread that runs the sequential part is
 ///   stopped, others evict a sampled entry of low `rank` instead of waiting for it.
 ///
-/// The life of a slot: `stamp` (the entry is about to become visible), any number of `touch`, and in an ordered policy
-/// `insert` some time after `stamp`; then `victim` names it or `erase` takes it out. A slot that was erased by the user
+/// The life of a slot: `stamp` (in an ordered policy before the entry becomes visible, in a ranked one right after, so
+/// that no victim is named that cannot be found yet), any number of `touch`, and in an ordered policy `insert` some time
+/// after `stamp`; then `victim` names it or `erase` takes it out. A slot that was erased by the user
 /// may stay in an ordered policy's queues until the slot is used again: then the cache calls `erase` before the next
 /// `insert`. Between `victim` returning a slot and the next `insert` of it, the slot is in no queue.
 
@@ -60,11 +61,15 @@ concept eviction_policy =
 /// * `victim(keep, high_water, local)`: a slot to evict from [0, high_water), never `keep` (the newest entry, or
 ///   `no_slot`); `no_slot` when there is no other occupied one. Lock-free. It may return a slot that another thread
 ///   has just vacated; the cache then asks again.
+/// * `claim(slot)`: the caller is about to evict the entry of a slot that `victim` has named; nobody else is to be sent
+///   after it, unless it is touched first. False if somebody else has claimed it, or it is vacant. Any thread;
+///   wait-free. So a thread that stops while it evicts keeps one entry from leaving, and nobody else from evicting.
 /// * `vacate(slot)`: the entry has left; the slot is no victim until it is stamped again. Any thread; wait-free.
 template <class Policy>
 concept ranked_policy = eviction_policy<Policy> && requires(Policy& policy, typename Policy::local& local, slot_id slot,
                                                             std::uint32_t high_water) {
   { policy.victim(slot, high_water, local) } noexcept -> std::same_as<slot_id>;
+  { policy.claim(slot) } noexcept -> std::same_as<bool>;
   { policy.vacate(slot) } noexcept;
 };
 

@@ -24,7 +24,7 @@ namespace banyan {
 ///
 /// A hit is a load and a relaxed store of the entry's mark.
 ///
-/// Memory: 8 bytes per slot and 0.5 to 1 per entry. `stamp`, `touch`, `rank`, `vacate`: O(1), wait-free. `victim`:
+/// Memory: 8 bytes per slot and 0.5 to 1 per entry. `stamp`, `touch`, `rank`, `claim`, `vacate`: O(1), wait-free. `victim`:
 /// lock-free; some 32 marks read on average above 512 slots, all of them below.
 class lfu_policy {
  public:
@@ -60,6 +60,8 @@ class lfu_policy {
     if (swept != no_slot) touched_.offer(swept, marks_);
     return touched;
   }
+
+  bool claim(slot_id slot) noexcept { return marks_.claim(slot); }
 
   void vacate(slot_id slot) noexcept { marks_.store(slot, 0); }
 

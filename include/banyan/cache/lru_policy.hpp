@@ -21,7 +21,7 @@ namespace banyan {
 /// already, or, in caches of more than 4,096 entries, when its mark is younger than 1/64 of the entries in accesses:
 /// so the cache lines of the hottest entries stay shared.
 ///
-/// Memory: 8 bytes per slot. `stamp`, `touch`, `rank`, `vacate`: O(1), wait-free. `victim`: lock-free; some 32 marks
+/// Memory: 8 bytes per slot. `stamp`, `touch`, `rank`, `claim`, `vacate`: O(1), wait-free. `victim`: lock-free; some 32 marks
 /// read on average above 512 slots, all of them below.
 class lru_policy {
  public:
@@ -51,6 +51,8 @@ class lru_policy {
   [[nodiscard]] slot_id victim(slot_id keep, std::uint32_t high_water, local& own) noexcept {
     return marks_.lowest(keep, high_water, own.sweep);
   }
+
+  bool claim(slot_id slot) noexcept { return marks_.claim(slot); }
 
   void vacate(slot_id slot) noexcept { marks_.store(slot, 0); }
 

@@ -25,7 +25,7 @@ namespace banyan {
 /// Construction throws `std::bad_alloc` (or aborts where exceptions are off). Elements: O(1), wait-free. Not
 /// thread-safe itself; its elements are what they are.
 template <class T>
-  requires std::is_trivially_destructible_v<T>
+requires std::is_trivially_destructible_v<T>
 class zeroed_array {
  public:
   zeroed_array() = default;
@@ -47,7 +47,7 @@ class zeroed_array {
       return;
     }
 #endif
-    auto* memory = static_cast<unsigned char*>(::operator new(bytes, std::align_val_t{alignof(T)}));
+    auto* memory = static_cast<unsigned char*>(::operator new (bytes, std::align_val_t{alignof(T)}));
     for (std::size_t i = 0; i < bytes; ++i) memory[i] = 0;
     data_ = reinterpret_cast<T*>(memory);
   }
@@ -66,7 +66,7 @@ class zeroed_array {
       return;
     }
 #endif
-    ::operator delete(static_cast<void*>(data_), std::align_val_t{alignof(T)});
+    ::operator delete (static_cast<void*>(data_), std::align_val_t{alignof(T)});
   }
 
   void swap(zeroed_array& other) noexcept {

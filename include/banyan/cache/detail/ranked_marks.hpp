@@ -44,6 +44,9 @@ class ranked_marks {
   [[nodiscard]] std::uint64_t load(slot_id slot) const noexcept { return marks_[slot].load(std::memory_order_relaxed); }
   void store(slot_id slot, std::uint64_t value) noexcept { marks_[slot].store(value, std::memory_order_relaxed); }
 
+  /// Makes the slot vacant; false if it was.
+  bool claim(slot_id slot) noexcept { return marks_[slot].exchange(0, std::memory_order_relaxed) != 0; }
+
   /// What the last sample said a low mark is; 0 before the first.
   [[nodiscard]] std::uint64_t threshold() const noexcept { return threshold_.load(std::memory_order_relaxed); }
 

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include <banyan/cache/basic_cache.hpp>
+#include <banyan/cache/lfu_policy.hpp>
+#include <banyan/core/hash.hpp>
+
+namespace banyan {
+
+/// Evicts the least frequently used entry; among equals the least recently used. See `lfu_policy` for when to use it,
+/// and `basic_cache` for the members.
+template <class Key, class Value, class Hash = seeded_hash, class Equal = std::equal_to<>,
+          class Clock = std::chrono::steady_clock>
+using lfu_cache = basic_cache<Key, Value, lfu_policy, Hash, Equal, Clock>;
+
+}  // namespace banyan
