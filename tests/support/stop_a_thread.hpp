@@ -215,7 +215,8 @@ class stop_run {
     result_.seed = options_.seed;
     const clock::time_point start = clock::now();
     const bool keep_first = options_.mode == stop_mode::one_throughout;
-    bool going = wait_for_operations();  // everybody is up and running before the first stop
+    bool going =
+        wait_for_operations(patience_with_nobody_stopped());  // everybody is up and running before the first stop
     const std::size_t kept = keep_first ? random_.below(slots_.size()) : slots_.size();
     if (going && keep_first) going = stop(kept);
     while (going && result_.rounds < options_.rounds) {
@@ -229,7 +230,7 @@ class stop_run {
         ++chosen;
       }
       const std::uint64_t total_before = total();
-      if (going) going = wait_for_operations();
+      if (going) going = wait_for_operations(options_.watchdog);
       result_.operations_while_stopped += total() - total_before;
       if (going && !check()) going = fail(stop_failure::check_failed, 0);
       for (std::size_t i = 0; i < slots_.size(); ++i) {
@@ -321,11 +322,19 @@ class stop_run {
     stop_slot& slot = slots_[victim];
     const std::uint64_t stops = slot.stops.load(std::memory_order_relaxed);
     if (slot.threw.load(std::memory_order_relaxed)) return fail(stop_failure::threw, victim);
+    const std::uint64_t completed = slot.completed.load(std::memory_order_relaxed);
     ::pthread_kill(threads_[victim].native_handle(), SIGUSR1);
+    const bool alone = std::count(stopped_.begin(), stopped_.end(), char{1}) == 0;
+    const auto patience = alone ? patience_with_nobody_stopped() : options_.watchdog;
     stopped_[victim] = 1;
     for (const clock::time_point start = clock::now(); slot.stops.load(std::memory_order_relaxed) == stops; pause()) {
       if (slot.threw.load(std::memory_order_relaxed)) return fail(stop_failure::threw, victim);
-      if (clock::now() - start > options_.watchdog) return fail(stop_failure::did_not_stop, victim);
+      if (clock::now() - start > patience) {
+        // Under ThreadSanitizer a thread that sleeps on a lock takes no signal. If somebody else is stopped already and
+        // this one has completed nothing since, then waiting for the stopped one is what keeps it.
+        const bool waits = !alone && slot.completed.load(std::memory_order_relaxed) == completed;
+        return fail(waits ? stop_failure::no_progress : stop_failure::did_not_stop, victim);
+      }
     }
     last_victim_ = victim;
     ++result_.stops;
@@ -346,7 +355,12 @@ class stop_run {
     return sum;
   }
 
-  bool wait_for_operations() {
+  /// A slow machine is the only thing to wait for then, so a short watchdog does not apply.
+  std::chrono::nanoseconds patience_with_nobody_stopped() const {
+    return std::max<std::chrono::nanoseconds>(options_.watchdog, std::chrono::seconds{20});
+  }
+
+  bool wait_for_operations(std::chrono::nanoseconds patience) {
     for (std::size_t i = 0; i < slots_.size(); ++i) before_[i] = slots_[i].completed.load(std::memory_order_relaxed);
     for (const clock::time_point start = clock::now();; pause()) {
       std::uint64_t sum = 0;
@@ -360,7 +374,7 @@ class stop_run {
       }
       if (slowest == slots_.size()) return true;
       if (options_.progress == required_progress::any && sum >= options_.operations) return true;
-      if (clock::now() - start > options_.watchdog) return fail(stop_failure::no_progress, slowest);
+      if (clock::now() - start > patience) return fail(stop_failure::no_progress, slowest);
     }
   }
 
