@@ -4,18 +4,17 @@
 
 need() {
   missing=
-  for package in "$@"; do
-    command=${package#*\?}
-    package=${package%%\?*}
-    if [ "$command" != "$package" ] || ! command -v dpkg-query >/dev/null; then
-      # Without dpkg only commands can be looked for; CMake looks for the libraries, and fetches those it can.
-      [ "$command" = "$package" ] || command -v "$command" >/dev/null || missing="$missing $package"
-    else
-      case $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) in
-        *" installed") ;;
-        *) missing="$missing $package" ;;
-      esac
-    fi
+  for wanted in "$@"; do
+    package=${wanted%%\?*}
+    case $wanted in
+      *\?*) command -v "${wanted#*\?}" >/dev/null && continue ;;
+      *)
+        # Without dpkg, libraries are left to CMake, which looks for them and fetches those it can.
+        command -v dpkg-query >/dev/null || continue
+        case $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) in *" installed") continue ;; esac
+        ;;
+    esac
+    missing="$missing $package"
   done
   [ -n "$missing" ] || return 0
 
@@ -32,7 +31,7 @@ need() {
     fi
   fi
 
-  echo "installing:$missing"
+  echo "installing (this may take a minute or two):$missing"
   log=$(mktemp)
   # shellcheck disable=SC2086 # the names are words
   if ! $become_root sh -c 'apt-get -qq update &&
