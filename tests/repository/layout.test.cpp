@@ -81,9 +81,10 @@ TEST_CASE("headers stay short enough to read in one sitting") {
   for (const header& h : headers()) {
     lengths.push_back(std::count(h.text.begin(), h.text.end(), '\n'));
     INFO(h.path);
-    CHECK(lengths.back() <= 600);
+    CHECK(lengths.back() <= 1000);
     CHECK(h.text.rfind("#pragma once", 0) == 0);
   }
   std::sort(lengths.begin(), lengths.end());
   CHECK(lengths.at(lengths.size() / 2) <= 200);
+  CHECK(lengths.at(lengths.size() * 19 / 20) <= 600);
 }
