@@ -7,10 +7,10 @@
 #include <cstdlib>
 #include <new>
 
-#include "detail/attributes.hpp"
-#include "detail/hazard_records.hpp"
-#include "detail/process_barrier.hpp"
-#include "detail/retired_objects.hpp"
+#include <banyan/core/detail/attributes.hpp>
+#include <banyan/core/detail/hazard_records.hpp>
+#include <banyan/core/detail/process_barrier.hpp>
+#include <banyan/core/detail/retired_objects.hpp>
 
 namespace banyan {
 

@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "hazard_domain.hpp"
+#include <banyan/core/hazard_domain.hpp>
 
 namespace banyan {
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <new>
 
-#include "../cache_line.hpp"
+#include <banyan/core/cache_line.hpp>
 
 namespace banyan::detail {
 

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../cache_line.hpp"
-#include "hazard_records.hpp"
+#include <banyan/core/cache_line.hpp>
+#include <banyan/core/detail/hazard_records.hpp>
 
 namespace banyan::detail {
 

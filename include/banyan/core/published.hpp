@@ -1,0 +1,118 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <banyan/core/hazard_domain.hpp>
+#include <banyan/core/hazard_pointer.hpp>
+
+namespace banyan {
+
+/// An immutable value that many threads read without a lock while others replace it as a whole.
+///
+///     banyan::published<std::vector<endpoint>> members{load()};
+///     auto now = members.read();            // pins what is current
+///     use(now->front());                    // stays alive and unchanged while `now` lives
+///     members.update([&](const auto& old) { auto copy = old; copy.push_back(e); return copy; });
+///
+/// Readers write to a cache line of their own and do no read-modify-write (see `hazard_domain` for the systems where
+/// they do one on it). A value that has been replaced is destroyed by a later call to `publish`, `update` or
+/// `hazard_domain::reclaim` that finds it unpinned, at the earliest by the one that replaced it, on that thread.
+///
+/// Thread-safe but for construction and destruction; no pin may outlive the object.
+template <class T>
+class published {
+  struct node : hazard_pointer_obj_base<node> {
+    template <class... Args>
+    explicit node(Args&&... args) : value(std::forward<Args>(args)...) {}
+    const T value;
+  };
+
+ public:
+  /// Keeps one value alive; a local variable of the thread that made it.
+  class pin {
+   public:
+    [[nodiscard]] const T& operator*() const noexcept { return node_->value; }
+    [[nodiscard]] const T* operator->() const noexcept { return &node_->value; }
+
+   private:
+    friend published;
+    explicit pin(const published& from) : hazard_{*from.domain_} {
+      const node* seen = from.current_.load(std::memory_order_relaxed);
+      for (;;) {
+        hazard_.publish(0, seen);
+        // (1) acquire: pairs with the release in (2).
+        const node* const again = from.current_.load(std::memory_order_acquire);
+        if (again == seen) break;
+        seen = again;
+      }
+      node_ = seen;
+    }
+
+    hazard_slots<1> hazard_;
+    const node* node_ = nullptr;
+  };
+
+  /// A value of `T{}`. Throws what that throws, and `std::bad_alloc`.
+  published() requires std::is_default_constructible_v<T> : published{T()} {}
+
+  /// Throws what moving `T` throws, and `std::bad_alloc`.
+  explicit published(T value, hazard_domain& domain = hazard_domain::global())
+      : domain_{&domain}, current_{new node(std::move(value))} {}
+
+  published(const published&) = delete;
+  published& operator=(const published&) = delete;
+
+  ~published() { delete current_.load(std::memory_order_acquire); }  // acquire: pairs with the release in (2)
+
+  /// Pins the current value. Lock-free, O(1): a repetition means that somebody published. Throws `std::bad_alloc` at
+  /// the thread's first use or when it holds more than 8 hazards.
+  [[nodiscard]] pin read() const { return pin{*this}; }
+
+  /// Replaces the value. Lock-free apart from the destructors of old values; a few microseconds for the barrier. Throws
+  /// what moving `T` throws and `std::bad_alloc`, before anything changes.
+  void publish(T value) {
+    auto* const fresh = new node(std::move(value));
+    // (2) release: pairs with (1). acquire: what we destroy was published by another thread's (2).
+    discard(current_.exchange(fresh, std::memory_order_acq_rel));
+  }
+
+  /// Replaces the value by `f(const T&)`; called again on the new current value when another writer came first, with
+  /// one object pinned. Lock-free: a repetition means that somebody published. Throws what `f` throws, what moving `T`
+  /// throws and `std::bad_alloc`; then nothing has changed.
+  template <class F>
+  void update(F f) {
+    for (;;) {
+      node* old = nullptr;
+      {
+        const pin now = read();
+        auto fresh = std::make_unique<node>(f(*now));
+        node* expected = const_cast<node*>(now.node_);
+        // (2) release, acquire: as in publish.
+        if (current_.compare_exchange_strong(expected, fresh.get(), std::memory_order_acq_rel,
+                                             std::memory_order_relaxed)) {
+          fresh.release();
+          old = expected;
+        }
+      }
+      if (old != nullptr) {
+        discard(old);
+        return;
+      }
+    }
+  }
+
+ private:
+  // Writers are rare and values may be large, so we do not wait for a batch.
+  void discard(node* old) noexcept {
+    old->retire(*domain_);
+    domain_->reclaim();
+  }
+
+  hazard_domain* domain_;
+  std::atomic<node*> current_;
+};
+
+}  // namespace banyan
