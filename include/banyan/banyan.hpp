@@ -1,0 +1,8 @@
+#pragma once
+
+/// \file
+/// The whole library but the adapters to third parties' clients.
+
+#include <banyan/cache.hpp>
+#include <banyan/core.hpp>
+#include <banyan/version.hpp>
