@@ -13,6 +13,7 @@
 #include <new>
 #include <optional>
 #include <ranges>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -40,6 +41,23 @@ struct removal_report {
   void operator()(const Node& node, removal_cause cause, Stripe& mine) const noexcept {
     cache->notify(node.key(), node.value(), cause, mine);
   }
+};
+
+// In place of single_flight where values cannot be copied, hence not be shared between those that wait.
+struct no_flights {
+  [[nodiscard]] static constexpr bool idle() noexcept { return true; }
+  template <class Key>
+  static constexpr void forget(const Key&) noexcept {}
+  static constexpr void forget_all() noexcept {}
+};
+
+template <class Key, class Value, class Hash, class Equal>
+struct flights_of {
+  using type = no_flights;
+};
+template <class Key, std::copy_constructible Value, class Hash, class Equal>
+struct flights_of<Key, Value, Hash, Equal> {
+  using type = single_flight<Key, Value, Hash, Equal>;
 };
 }  // namespace detail
 
@@ -264,7 +282,8 @@ class basic_cache {
   /// Removes all entries that are there when it begins. Lock-free, O(slots).
   void clear() {
     forget_loads();
-    remove_each(removal_cause::cleared, [](const node&) { return true; });
+    // A load that committed just before may not have shown its entry yet: that one goes too.
+    remove_each<tentative_entries::included>(removal_cause::cleared, [](const node&) { return true; });
   }
 
   /// Removes up to `limit` entries whose time has passed; returns how many. Each call goes on where the last one
@@ -291,7 +310,8 @@ class basic_cache {
   /// Number of entries, those included whose time has passed but that nobody has removed yet. Exact while no operation
   /// is running. Wait-free, O(threads).
   [[nodiscard]] std::size_t size() const noexcept {
-    const std::uint64_t entries = sum(&local::entered) - sum(&local::left);
+    const std::uint64_t entered = sum(&local::entered);  // first: so that entries passing by are not counted twice
+    const std::uint64_t entries = entered - sum(&local::left);
     return entries > std::uint64_t{1} << 62 ? 0 : static_cast<std::size_t>(entries);
   }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
@@ -321,21 +341,32 @@ class basic_cache {
   using position = typename table::position;
   using newcomer = typename table::newcomer;
   using ticks = std::int64_t;
-  using flights = single_flight<Key, Value, Hash, Equal>;
+  using flights = typename detail::flights_of<Key, Value, Hash, Equal>::type;
 
-  static constexpr std::uint64_t largest_capacity = std::uint64_t{1} << 62;
+  static constexpr std::uint64_t largest_capacity = std::uint64_t{1} << 60;  // sums of weights must fit 63 bits
 
   // ---- keys, hashes, times -----------------------------------------------------------------------------------------
 
-  static constexpr bool transparent = requires {
-    typename Hash::is_transparent;
-    typename Equal::is_transparent;
-  };
+  // Whether a K may be looked up as it is. A transparent hash of the caller's vouches for all types it takes; the
+  // default one takes any type, so there only those that stand for the same characters are sure to hash alike.
+  template <class K>
+  static constexpr bool comparable = [] {
+    if constexpr (!(requires {
+                    typename Hash::is_transparent;
+                    typename Equal::is_transparent;
+                  })) {
+      return false;
+    } else if constexpr (std::same_as<Hash, seeded_hash>) {
+      return std::is_convertible_v<const K&, std::string_view> && std::is_convertible_v<const Key&, std::string_view>;
+    } else {
+      return true;
+    }
+  }();
 
   // The caller's key as it is if lookups by its type are possible, else as a Key.
   template <class K>
   static decltype(auto) as_key(const K& key) {
-    if constexpr (transparent || std::same_as<K, Key>) {
+    if constexpr (comparable<K> || std::same_as<K, Key>) {
       return (key);
     } else {
       return Key(key);
@@ -541,8 +572,10 @@ class basic_cache {
     }
   }
 
+  enum class tentative_entries { passed_over, included };
+
   // Calls `f(position, hash, stripe)` for the entry of each slot until it returns true.
-  template <class F>
+  template <tentative_entries Tentative = tentative_entries::passed_over, class F>
   void each_entry(F&& f) {
     hazard_slots<2> hazards{table_.domain()};
     const access mine{table_, hazards.record()};
@@ -551,16 +584,21 @@ class basic_cache {
       const std::uint32_t hash = table_.slot_hash(slot);
       for (;;) {
         const position at = table_.find_slot(slot, hash, hazards, *mine);
-        if (!at.found() || (place_of(table_.node(at)) & detail::tentative_bit) != 0) break;
-        if (expired(at, time) || f(at, hash, *mine)) break;
+        if (!at.found()) break;
+        if constexpr (Tentative == tentative_entries::passed_over) {
+          if ((place_of(table_.node(at)) & detail::tentative_bit) != 0) break;
+        }
+        const bool done =
+            expired(at, time) ? table_.remove(at, hash, removal_cause::expired, *mine) : f(at, hash, *mine);
+        if (done) break;
       }
     }
   }
 
-  template <class Chosen>
+  template <tentative_entries Tentative = tentative_entries::passed_over, class Chosen>
   std::size_t remove_each(removal_cause cause, Chosen chosen) {
     std::size_t count = 0;
-    each_entry([&](const position& at, std::uint32_t hash, local& mine) {
+    each_entry<Tentative>([&](const position& at, std::uint32_t hash, local& mine) {
       if (!chosen(table_.node(at))) return true;
       if (!table_.remove(at, hash, cause, mine)) return false;  // replaced meanwhile: look at the new value
       ++count;

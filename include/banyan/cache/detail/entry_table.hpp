@@ -66,8 +66,11 @@ class entry_table {
   ~entry_table() {
     if constexpr (!std::is_trivially_destructible_v<typename Node::payload_type>) {
       if (nodes_.high_water() == 0) return;  // never used
-      for (const std::atomic<chain_link>& head : head_words_) destroy_chain(head.load(std::memory_order_relaxed));
-      for (std::uint32_t i = 0; i < in_use(); ++i) destroy_chain(std::exchange(stripes_[i].retired_nodes, 0));
+      // Emptied first: a payload's destructor may still come in through the cache's own operations.
+      for (std::atomic<chain_link>& head : head_words_) destroy_chain(head.exchange(0, std::memory_order_relaxed));
+      for (std::uint32_t i = 0; i < in_use(); ++i) {
+        while (const chain_link retired = std::exchange(stripes_[i].retired_nodes, 0)) destroy_chain(retired);
+      }
     }
   }
 
@@ -216,7 +219,7 @@ class entry_table {
       node_ = store::none;
       table_.order_.policy().touch(slot, hash_, mine_.policy);
       mine_.entered.add();
-      const std::uint64_t old_weight = table_.leave(at, hash_, removal_cause::replaced, mine_);
+      const std::uint64_t old_weight = table_.leave(at, hash_, removal_cause::replaced, mine_, slot_fate::handed_on);
       owed_ = static_cast<std::int64_t>(weight_) - static_cast<std::int64_t>(old_weight);
       replaced_ = slot;
       return true;
@@ -297,8 +300,11 @@ class entry_table {
 
   static constexpr int tries_for_victim = 64;
 
+  enum class slot_fate { vacated, handed_on };
+
   // Gives back the slot, counts, tells, and sees to it that the removed node gets unlinked. Returns its weight.
-  std::uint64_t leave(const position& at, std::uint32_t hash, removal_cause cause, local_stripe& mine) {
+  std::uint64_t leave(const position& at, std::uint32_t hash, removal_cause cause, local_stripe& mine,
+                      slot_fate fate = slot_fate::vacated) {
     Node& node = nodes_[at.node()];
     std::uint32_t place = node.place.load(std::memory_order_relaxed);
     const std::uint64_t weight = (place & weighted_bit) != 0 ? extras_[at.node()].weight : 1;
@@ -311,7 +317,7 @@ class entry_table {
     // A load's entry counts as one that was here only if the load committed it before it was removed.
     if ((place & tentative_bit) != 0) place = node.place.fetch_or(gone_bit, std::memory_order_acq_rel);
     const bool was_here = (place & tentative_bit) == 0;
-    if (cause != removal_cause::replaced) {
+    if (fate == slot_fate::vacated) {
       order_.vacate(place & slot_mask, slots_, mine);
       if (counts_entries_) entries_.fetch_sub(1, std::memory_order_relaxed);
     }
