@@ -144,7 +144,7 @@ class eviction_order<Policy> {
  private:
   static constexpr std::uint8_t live = 1;
   static constexpr std::uint8_t queued = 2;
-  static constexpr int tries_for_turn = 64;
+  static constexpr int tries_for_turn = 512;  // about the length of a turn
   static constexpr std::uint32_t full_sample = 8;
   static constexpr int fresh_per_turn = 64;
 
