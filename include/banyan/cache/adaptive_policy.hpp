@@ -59,7 +59,7 @@ class adaptive_policy {
   void insert(slot_id slot, std::uint32_t hash) noexcept {
     if (sampled(hash)) learn(hash);
     if (imitates_) {
-      contents_.insert(slot, hash, experts_.leader().holds(hash));
+      contents_.insert(slot, hash, experts_.leader_holds(hash));
     } else {
       queues_.insert(slot, hash);
     }
@@ -92,7 +92,7 @@ class adaptive_policy {
     }
     if (experts_.elect()) {
       if (imitates_) {
-        contents_.follow(experts_.leader());
+        contents_.follow([this](std::uint32_t held) { return experts_.leader_holds(held); });
       } else {
         queues_.follow(experts_.plan());
       }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <banyan/cache/detail/shadow_cache.hpp>
 #include <banyan/cache/detail/slot_index.hpp>
 #include <banyan/cache/detail/slot_list.hpp>
 #include <banyan/cache/eviction_policy.hpp>
@@ -46,8 +45,9 @@ class imitated_contents {
     join(slot, now);
   }
 
-  /// Another shadow is to be imitated from now on.
-  void follow(const shadow_cache& shadow) noexcept {
+  /// Another shadow is to be imitated from now on, which holds what `holds(hash)` says.
+  template <std::predicate<std::uint32_t> Holds>
+  void follow(Holds&& holds) noexcept {
     slot_list former[] = {std::exchange(unwanted_, {}), std::exchange(wanted_, {})};
     for (slot_list& entries : former) {
       while (!entries.empty()) {
@@ -55,7 +55,7 @@ class imitated_contents {
         if (places_[slot] == place::forgotten) {
           join(slot, place::forgotten);
         } else {
-          join(slot, shadow.holds(index_.hash(slot)) ? place::wanted : place::unwanted);
+          join(slot, holds(index_.hash(slot)) ? place::wanted : place::unwanted);
         }
       }
     }

@@ -54,6 +54,8 @@ class segmented_queues {
         marks_{slots},
         history_{remembered} {}
 
+  [[nodiscard]] std::uint32_t size() const noexcept { return window_.size() + main_.size(); }
+
   void stamp(slot_id slot) noexcept { marks_[slot].store(0, std::memory_order_relaxed); }
 
   void touch(slot_id slot) noexcept {
@@ -127,8 +129,7 @@ class segmented_queues {
 
   // Of what is there, not of the capacity: with weights, fewer entries fit.
   [[nodiscard]] std::uint32_t window_target() const noexcept {
-    const std::uint64_t present = window_.size() + main_.size();
-    return std::max(1u, static_cast<std::uint32_t>(present * plan_.window >> 8));
+    return std::max(1u, static_cast<std::uint32_t>(std::uint64_t{size()} * plan_.window >> 8));
   }
 
   [[nodiscard]] bool main_has_room() const noexcept { return window_.size() > window_target(); }
