@@ -58,30 +58,13 @@ class s3fifo_policy {
   }
 
   [[nodiscard]] slot_id victim() noexcept {
-    if (small_.size() + main_.size() == 1) newest_ = no_slot;
-    // Counts may grow as fast as they are used up: then the next one leaves in any case.
-    for (std::uint32_t steps = 4 * (small_.size() + main_.size()) + 1;; --steps) {
-      // The entry that needs the place has joined already, and is passed over as if it had not.
-      const bool from_main = main_.size() > main_target_ + (newest_in(queue::main) ? 1 : 0) ||
-                             small_.size() == (newest_in(queue::small) ? 1 : 0);
-      const slot_id slot = (from_main ? main_ : small_).pop_oldest(links_);
-      if (slot == no_slot) return no_slot;
-      const std::uint8_t count = counts_[slot].load(std::memory_order_relaxed);
-      if (steps == 0) return slot;
-      if (slot == newest_) {
-        join(slot, queue_of_[slot]);
-      } else if (from_main) {
-        if (count == 0) return slot;
-        counts_[slot].store(static_cast<std::uint8_t>(count - 1), std::memory_order_relaxed);
-        join(slot, queue::main);
-      } else if (count >= promoted_at) {
-        counts_[slot].store(0, std::memory_order_relaxed);
-        join(slot, queue::main);
-      } else {
-        ghosts_.insert(hashes_[slot]);
-        return slot;
-      }
-    }
+    // The entry that needs the place has joined already. The algorithm makes room first: so it steps aside meanwhile.
+    const slot_id newest = small_.size() + main_.size() > 1 ? newest_ : no_slot;
+    if (newest != no_slot) list_of(newest).remove(links_, newest);
+    const slot_id slot = make_room();
+    if (newest != no_slot) join(newest, queue_of_[newest]);
+    if (slot == newest_) newest_ = no_slot;
+    return slot;
   }
 
  private:
@@ -94,7 +77,22 @@ class s3fifo_policy {
     return queue_of_[slot] == queue::main ? main_ : small_;
   }
 
-  [[nodiscard]] bool newest_in(queue which) const noexcept { return newest_ != no_slot && queue_of_[newest_] == which; }
+  slot_id make_room() noexcept {
+    // Counts may grow as fast as they are used up: then the next one leaves in any case.
+    for (std::uint32_t chances = 4 * (small_.size() + main_.size());; --chances) {
+      const bool from_main = small_.empty() || main_.size() > main_target_;
+      const slot_id slot = (from_main ? main_ : small_).pop_oldest(links_);
+      if (slot == no_slot) return no_slot;
+      const std::uint8_t count = counts_[slot].load(std::memory_order_relaxed);
+      if (chances == 0 || count < (from_main ? 1 : promoted_at)) {
+        if (!from_main) ghosts_.insert(hashes_[slot]);
+        return slot;
+      }
+      counts_[slot].store(from_main ? static_cast<std::uint8_t>(count - 1) : std::uint8_t{0},
+                          std::memory_order_relaxed);
+      join(slot, queue::main);
+    }
+  }
 
   void join(slot_id slot, queue which) noexcept {
     queue_of_[slot] = which;

@@ -26,7 +26,8 @@ namespace banyan {
 /// The window adapts by marginal gain. Two small ghost sets, a tenth of the entries each, remember what either part
 /// evicted last. A newcomer found in one of them would have been a hit if that part had been a little larger, so the
 /// part grows by a fifth of an entry. Thus the border settles where both would gain the same, while the original's
-/// climbing by hit ratio must try a worse window to learn that it is worse.
+/// climbing by hit ratio must try a worse window to learn that it is worse. What it does not see is a gain that would
+/// need a window larger by more than a tenth of the entries at once.
 ///
 /// Sources: Einziger, Friedman, Manes: TinyLFU: a highly efficient cache admission policy, 2017; Einziger, Eytan,
 /// Friedman, Manes: Adaptive software cache management, 2018 (the window); Megiddo, Modha: ARC, 2003 (growing the
@@ -138,7 +139,9 @@ class tinylfu_policy {
     const std::uint8_t count = counts_[slot].load(std::memory_order_relaxed);
     if (count == 0) return false;
     counts_[slot].store(0, std::memory_order_relaxed);
-    sketch_.add(hashes_[slot], count);
+    // All hits count for the frequency, but only one for its ageing: else a burst of settlements would age it at once.
+    sketch_.add(hashes_[slot]);
+    sketch_.raise(hashes_[slot], count - 1u);
     return true;
   }
 

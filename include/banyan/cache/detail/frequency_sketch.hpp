@@ -39,6 +39,7 @@ class frequency_sketch {
 
   /// Raises the hash's count without bringing the next halving nearer.
   void raise(std::uint32_t hash, std::uint32_t times) noexcept {
+    if (times == 0) return;
     const places found = find(hash);
     const std::uint32_t target = std::min(lowest(found) + times, most);
     for (const place& at : found) {
