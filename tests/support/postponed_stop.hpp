@@ -20,6 +20,7 @@ struct alignas(64) stop_slot {
   std::atomic<std::uint64_t> stops{0};
   std::atomic<std::uint32_t> postponing{0};
   std::atomic<bool> pending{false};
+  std::atomic<bool> ready{false};
   std::atomic<bool> finished{false};
   std::atomic<bool> threw{false};
   int wake_read = -1;

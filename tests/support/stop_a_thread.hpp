@@ -207,6 +207,10 @@ class stop_run {
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       threads_.emplace_back([this, i, &operation] { work(i, operation); });
     }
+    // A signal that comes before the worker knows its slot would be lost.
+    for (const stop_slot& slot : slots_) {
+      while (!slot.ready.load(std::memory_order_relaxed)) pause();
+    }
     begin_.store(true, std::memory_order_relaxed);
   }
 
@@ -215,8 +219,8 @@ class stop_run {
     result_.seed = options_.seed;
     const clock::time_point start = clock::now();
     const bool keep_first = options_.mode == stop_mode::one_throughout;
-    bool going =
-        wait_for_operations(patience_with_nobody_stopped());  // everybody is up and running before the first stop
+    // Everybody is up and running before the first stop.
+    bool going = wait_for_operations(patience_with_nobody_stopped());
     const std::size_t kept = keep_first ? random_.below(slots_.size()) : slots_.size();
     if (going && keep_first) going = stop(kept);
     while (going && result_.rounds < options_.rounds) {
@@ -256,10 +260,12 @@ class stop_run {
   void work(std::size_t index, Operation& operation) {
     stop_slot& slot = slots_[index];
     this_threads_slot = &slot;
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // the handler on this thread is to find it
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGUSR1);
     ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    slot.ready.store(true, std::memory_order_relaxed);
     while (!begin_.load(std::memory_order_relaxed)) pause();
     const auto repeat = [&] {
       for (std::uint64_t i = 0; !end_.load(std::memory_order_relaxed); ++i) {
