@@ -13,7 +13,6 @@
 #include <new>
 #include <optional>
 #include <ranges>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -23,43 +22,15 @@
 #include <banyan/cache/detail/cache_node.hpp>
 #include <banyan/cache/detail/entry_table.hpp>
 #include <banyan/cache/detail/expiry_times.hpp>
+#include <banyan/cache/detail/key_lookup.hpp>
+#include <banyan/cache/detail/load_flights.hpp>
 #include <banyan/cache/detail/options_check.hpp>
 #include <banyan/cache/eviction_policy.hpp>
 #include <banyan/cache/removal_cause.hpp>
 #include <banyan/core/hash.hpp>
 #include <banyan/core/hazard_domain.hpp>
-#include <banyan/core/single_flight.hpp>
 
 namespace banyan {
-
-namespace detail {
-// How a table tells its cache of an entry that has left.
-template <class Cache>
-struct removal_report {
-  Cache* cache;
-  template <class Node, class Stripe>
-  void operator()(const Node& node, removal_cause cause, Stripe& mine) const noexcept {
-    cache->notify(node.key(), node.value(), cause, mine);
-  }
-};
-
-// In place of single_flight where values cannot be copied, hence not be shared between those that wait.
-struct no_flights {
-  [[nodiscard]] static constexpr bool idle() noexcept { return true; }
-  template <class Key>
-  static constexpr void forget(const Key&) noexcept {}
-  static constexpr void forget_all() noexcept {}
-};
-
-template <class Key, class Value, class Hash, class Equal>
-struct flights_of {
-  using type = no_flights;
-};
-template <class Key, std::copy_constructible Value, class Hash, class Equal>
-struct flights_of<Key, Value, Hash, Equal> {
-  using type = single_flight<Key, Value, Hash, Equal>;
-};
-}  // namespace detail
 
 /// A bounded, concurrent map from keys to values that evicts by `Policy` to stay within its capacity.
 ///
@@ -112,12 +83,11 @@ class basic_cache {
   /// ttl that is not positive, a jitter outside [0, 1], or more than 2^27 entries; `std::bad_alloc`.
   explicit basic_cache(options wanted)
       : options_{detail::checked(std::move(wanted))},
-        seed_{options_.seed ? *options_.seed : process_seed()},
-        hash_{make_hash(seed_)},
+        keys_{options_.seed ? *options_.seed : process_seed()},
         expiry_{options_.ttl, options_.idle_ttl, options_.ttl_jitter},
         table_{{.capacity = std::min(options_.capacity, largest_capacity),
                 .entries = static_cast<std::uint32_t>(options_.expected_entries),
-                .seed = seed_},
+                .seed = keys_.seed()},
                detail::removal_report<basic_cache>{this}} {}
 
   basic_cache(const basic_cache&) = delete;
@@ -340,6 +310,7 @@ class basic_cache {
   using access = typename table::access;
   using position = typename table::position;
   using newcomer = typename table::newcomer;
+  using lookup = detail::key_lookup<Key, Hash, Equal>;
   using ticks = std::int64_t;
   using flights = typename detail::flights_of<Key, Value, Hash, Equal>::type;
 
@@ -347,62 +318,19 @@ class basic_cache {
 
   // ---- keys, hashes, times -----------------------------------------------------------------------------------------
 
-  // Whether a K may be looked up as it is. A transparent hash of the caller's vouches for all types it takes; the
-  // default one takes any type, so there only those that stand for the same characters are sure to hash alike.
-  template <class K>
-  static constexpr bool comparable = [] {
-    if constexpr (!(requires {
-                    typename Hash::is_transparent;
-                    typename Equal::is_transparent;
-                  })) {
-      return false;
-    } else if constexpr (std::same_as<Hash, seeded_hash>) {
-      return std::is_convertible_v<const K&, std::string_view> && std::is_convertible_v<const Key&, std::string_view>;
-    } else {
-      return true;
-    }
-  }();
-
-  // The caller's key as it is if lookups by its type are possible, else as a Key.
   template <class K>
   static decltype(auto) as_key(const K& key) {
-    if constexpr (comparable<K> || std::same_as<K, Key>) {
-      return (key);
-    } else {
-      return Key(key);
-    }
-  }
-
-  static Hash make_hash(std::uint64_t seed) {
-    if constexpr (std::constructible_from<Hash, std::uint64_t>) {
-      return Hash(seed);
-    } else {
-      return Hash{};
-    }
+    return lookup::as_key(key);
   }
 
   template <class K>
   std::uint32_t hash_of(const K& key) const {
-    const std::uint64_t hash = hash_(key);
-    if constexpr (requires { typename Hash::is_avalanching; }) {
-      return static_cast<std::uint32_t>(hash >> 32);
-    } else {
-      // A weak hash (the identity, say) gets our seed and a finish, so that it neither clusters nor can be aimed at.
-      std::uint64_t x = (hash ^ seed_) * 0xD6E8FEB86659FD93U;
-      x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93U;
-      return static_cast<std::uint32_t>(x >> 32);
-    }
+    return keys_.hash(key);
   }
 
   template <class K>
   auto matching(const K& key, std::uint32_t hash) const {
-    return [this, &key, hash](const node& entry) {
-      (void)hash;
-      if constexpr (node::keeps_hash) {
-        if (entry.hash.value != hash) return false;
-      }
-      return static_cast<bool>(equal_(entry.key(), key));
-    };
+    return keys_.template matching<node>(key, hash);
   }
 
   static std::uint32_t place_of(const node& entry) noexcept {
@@ -730,9 +658,7 @@ class basic_cache {
   static constexpr std::uint32_t slots_swept_by_a_put = 2;
 
   options options_;
-  std::uint64_t seed_;
-  Hash hash_;
-  [[no_unique_address]] Equal equal_{};
+  lookup keys_;
   detail::expiry_times<Clock> expiry_;
   flights flights_{};
   table table_;

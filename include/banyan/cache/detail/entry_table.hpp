@@ -20,6 +20,16 @@
 
 namespace banyan::detail {
 
+/// How a table tells its cache of an entry that has left.
+template <class Cache>
+struct removal_report {
+  Cache* cache;
+  template <class Node, class Stripe>
+  void operator()(const Node& node, removal_cause cause, Stripe& mine) const noexcept {
+    cache->notify(node.key(), node.value(), cause, mine);
+  }
+};
+
 /// Sizes of a table, checked by the cache.
 struct table_limits {
   std::uint64_t capacity = 0;  ///< total weight
