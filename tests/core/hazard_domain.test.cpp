@@ -1,8 +1,15 @@
 #include <banyan/core/hazard_domain.hpp>
 #include <banyan/core/hazard_pointer.hpp>
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <set>
@@ -10,6 +17,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/stop_a_thread.hpp"
 
 namespace {
 
@@ -129,6 +137,248 @@ TEST_CASE("the canaries catch a reader that publishes nothing", "[core][hazard]"
     dead = dead_reads(hazard_domain::global(), 2, 20000, carelessly);
   }
   CHECK(dead > 0);
+}
+
+TEST_CASE("a stalled reader holds back a bounded number of objects", "[core][hazard]") {
+  static hazard_domain& domain = hazard_domain::make_immortal();
+  static std::atomic<std::size_t> alive{0};
+  struct counted : banyan::hazard_pointer_obj_base<counted> {
+    counted() { alive.fetch_add(1); }
+    ~counted() { alive.fetch_sub(1); }
+  };
+  auto* const pinned = new counted;
+  hazard_slots<1> stalled{domain};
+  stalled.publish(0, pinned);
+  pinned->retire(domain);
+  std::size_t most = 0;
+  for (int i = 0; i < 100000; ++i) {
+    (new counted)->retire(domain);
+    most = std::max(most, alive.load());
+  }
+  CHECK(most <= std::max<std::size_t>(1000, 2 * domain.slots()));
+  domain.reclaim();
+  CHECK(alive == 1);
+  stalled.clear(0);
+  domain.reclaim();
+  CHECK(alive == 0);
+}
+
+TEST_CASE("chains whose deleters retire the next link do not recurse", "[core][hazard]") {
+  static hazard_domain& domain = hazard_domain::make_immortal();
+  static std::size_t deleted = 0;
+  static int depth = 0;
+  static int deepest = 0;
+  struct link : banyan::hazard_pointer_obj_base<link> {
+    ~link() {
+      ++deleted;
+      deepest = std::max(deepest, ++depth);
+      if (next != nullptr) next->retire(domain);
+      --depth;
+    }
+    link* next = nullptr;
+  };
+  constexpr std::size_t chains = 2000;
+  constexpr std::size_t length = 30;
+  std::vector<link*> heads(chains, nullptr);
+  for (link*& head : heads) {
+    for (std::size_t i = 0; i < length; ++i) {
+      auto* const one = new link;
+      one->next = head;
+      head = one;
+    }
+  }
+  for (link* const head : heads) head->retire(domain);
+  for (std::size_t i = 0; i < length; ++i) domain.reclaim();
+  CHECK(deleted == chains * length);
+  CHECK(deepest == 1);
+}
+
+TEST_CASE("records are reused: ten thousand short threads need a handful", "[core][hazard]") {
+  static hazard_domain& domain = hazard_domain::make_immortal();
+  int object = 0;
+  std::set<std::uint32_t> seen;
+  for (int i = 0; i < 10000; ++i) {
+    std::thread([&] {
+      hazard_slots<2> hazards{domain};
+      hazards.publish(0, &object);
+      seen.insert(hazards.record().index());
+    }).join();
+  }
+  CHECK(seen == std::set<std::uint32_t>{0});
+  CHECK(published(domain).empty());
+}
+
+TEST_CASE("indices of living threads differ and are dense", "[core][hazard]") {
+  static hazard_domain& domain = hazard_domain::make_immortal();
+  constexpr std::size_t count = 32;
+  std::vector<std::uint32_t> index(count);
+  std::atomic<std::size_t> arrived{0};
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < count; ++i) {
+    threads.emplace_back([&, i] {
+      index[i] = domain.local().index();
+      ++arrived;
+      while (arrived < count) std::this_thread::yield();
+    });
+  }
+  for (auto& t : threads) t.join();
+  const std::set<std::uint32_t> different(index.begin(), index.end());
+  CHECK(different.size() == count);
+  CHECK(*different.rbegin() == count - 1);
+}
+
+TEST_CASE("a thread that exits while its thread-locals still use the domain", "[core][hazard]") {
+  static hazard_domain& domain = hazard_domain::make_immortal();
+  struct late {
+    ~late() {
+      hazard_slots<1> global;
+      global.publish(0, this);
+      hazard_slots<1> own{domain};
+      own.publish(0, this);
+      ++*uses;
+    }
+    int* uses = nullptr;
+  };
+  int uses = 0;
+  std::set<std::uint32_t> seen;
+  for (int i = 0; i < 100; ++i) {
+    std::thread([&] {
+      thread_local late before;  // constructed before the domain's exit hook, destroyed after it
+      before.uses = &uses;
+      seen.insert(domain.local().index());
+      thread_local late after;
+      after.uses = &uses;
+    }).join();
+  }
+  CHECK(uses == 200);
+  CHECK(seen == std::set<std::uint32_t>{0});
+}
+
+// Runs `f` in a child process and returns its exit code, or minus the signal that ended it.
+template <class F>
+int in_child(F f) {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) f();
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST_CASE("use from static destructors and exit handlers", "[core][hazard]") {
+  const int code = in_child([] {
+    hazard_domain::global().local();
+    std::atexit([] {
+      int object = 0;
+      hazard_slots<3> hazards;
+      hazards.publish(2, &object);
+      hazard_domain::global().synchronize();
+      const bool seen = published(hazard_domain::global()).count(&object) == 1;
+      hazard_domain::global().reclaim();
+      ::_exit(seen ? 42 : 1);
+    });
+    std::exit(2);
+  });
+  CHECK(code == 42);
+}
+
+TEST_CASE("after fork the child goes on and does not free what others had pinned", "[core][hazard]") {
+  static hazard_domain& domain = hazard_domain::make_immortal();
+  static std::atomic<int> freed{0};
+  struct object : banyan::hazard_pointer_obj_base<object> {
+    ~object() { ++freed; }
+  };
+  auto* const pinned_elsewhere = new object;
+  std::atomic<bool> pinned{false};
+  std::atomic<bool> done{false};
+  std::thread other([&] {
+    hazard_slots<1> hazards{domain};
+    hazards.publish(0, pinned_elsewhere);
+    pinned = true;
+    while (!done) std::this_thread::yield();
+  });
+  while (!pinned) std::this_thread::yield();
+  pinned_elsewhere->retire(domain);
+  const int code = in_child([] {
+    (new object)->retire(domain);
+    domain.reclaim();
+    if (freed != 1) ::_exit(1);
+    // Deep enough for the threshold, twice.
+    for (int i = 0; i < 3000; ++i) (new object)->retire(domain);
+    domain.reclaim();
+    ::_exit(freed == 3001 && domain.asymmetric() == hazard_domain::global().asymmetric() ? 0 : 2);
+  });
+  CHECK(code == 0);
+  domain.reclaim();
+  CHECK(freed == 0);
+  done = true;
+  other.join();
+  domain.reclaim();
+  CHECK(freed == 1);
+}
+
+TEST_CASE("a signal handler pins inside a pin", "[core][hazard]") {
+  static std::atomic<int> wrong{0};
+  static std::atomic<int> handled{0};
+  static int in_handler = 0;
+  hazard_domain::global().local();
+  struct sigaction action {};
+  action.sa_handler = [](int) {
+    hazard_slots<2> hazards;
+    hazards.publish(1, &in_handler);
+    bool seen = false;
+    hazard_domain::global().for_each_hazard([&](const void* p) { seen = seen || p == &in_handler; });
+    if (!seen) ++wrong;
+    ++handled;
+  };
+  struct sigaction before {};
+  REQUIRE(::sigaction(SIGUSR1, &action, &before) == 0);
+  const pthread_t me = ::pthread_self();
+  std::atomic<bool> stop{false};
+  std::thread sender([&] {
+    while (!stop) {
+      ::pthread_kill(me, SIGUSR1);
+      std::this_thread::yield();
+    }
+  });
+  int object = 0;
+  std::uint64_t scopes = 0;
+  while (handled < 100) {
+    hazard_slots<2> hazards;
+    hazards.publish(0, &object);
+    hazard_slots<1> inner;
+    inner.publish(0, &object);
+    ++scopes;
+  }
+  stop = true;
+  sender.join();
+  REQUIRE(::sigaction(SIGUSR1, &before, nullptr) == 0);
+  CAPTURE(scopes);
+  CHECK(wrong == 0);
+  CHECK(published(hazard_domain::global()).empty());
+  CHECK(hazard_domain::global().local().used.load() == 0);
+}
+
+TEST_CASE("whoever stops, others go on reading, replacing and reclaiming", "[core][hazard]") {
+  for (const bool asymmetric : {true, false}) {
+    hazard_domain& domain = hazard_domain::make_immortal(asymmetric);
+    std::atomic<canary*> current{new canary};
+    std::atomic<std::uint64_t> dead{0};
+    const auto result =
+        banyan::testing::stop_a_thread({.workers = 4, .rounds = 60, .operations = 20}, [&](std::size_t) {
+          {
+            hazard_slots<2> hazards{domain};
+            const canary* const p = properly(hazards, current);
+            if (p->word.load(std::memory_order_relaxed) != canary::alive) ++dead;
+          }
+          current.exchange(new canary, std::memory_order_acq_rel)->retire([](canary* c) { delete c; }, domain);
+          domain.reclaim();
+        });
+    INFO(result.describe());
+    CHECK(result.passed());
+    CHECK(dead == 0);
+    delete current.load();
+  }
 }
 
 }  // namespace

@@ -57,7 +57,15 @@ class hazard_domain {
 
   /// A domain of its own, which lives as long as the process. Meant for tests and for measuring: `asymmetric = false`
   /// asks for the form without `membarrier`. Throws `std::bad_alloc`.
-  [[nodiscard]] static hazard_domain& make_immortal(bool asymmetric = true) { return *new hazard_domain{asymmetric}; }
+  [[nodiscard]] static hazard_domain& make_immortal(bool asymmetric = true) {
+    auto* const made = new hazard_domain{asymmetric};
+    // Kept in a list only so that tools that look for leaks find it.
+    static constinit std::atomic<hazard_domain*> all{nullptr};
+    made->made_before_ = all.load(std::memory_order_relaxed);
+    while (!all.compare_exchange_weak(made->made_before_, made, std::memory_order_relaxed)) {
+    }
+    return *made;
+  }
 
   /// The calling thread's record, acquired on first use. Terminates when memory is out at first use; `try_local` and
   /// `hazard_slots` tell instead. Wait-free afterwards, O(1); the first use is lock-free, O(records).
@@ -240,6 +248,7 @@ class hazard_domain {
 
   records records_;
   detail::retired_objects retired_;
+  hazard_domain* made_before_ = nullptr;
 };
 
 inline hazard_domain& hazard_domain::global() noexcept {
