@@ -86,7 +86,8 @@ std::string recommend(const cache_result& result, const trace& trace, progress& 
   const double attainable = 1 - static_cast<double>(result.keys) / static_cast<double>(result.requests);
   if (ratio < 0.01) {
     return fmt::format(
-        "No policy hits more than {} of the requests at these sizes; a cache that holds all {} keys would hit {}.",
+        "No policy is of use at these sizes, the best hits {} of the requests; a cache that holds all {} keys would "
+        "hit {}.",
         percent(ratio), with_commas(result.keys), percent(attainable));
   }
   const bool share = at.asked_as.find('%') != std::string::npos;

@@ -13,28 +13,28 @@ namespace banyan::lab {
 
 /// One policy's results at all sizes of a study.
 struct policy_result {
-  std::string name;
-  std::vector<double> hit_ratios;          ///< in [0, 1], one per size
+  std::string name{};
+  std::vector<double> hit_ratios{};        ///< in [0, 1], one per size
   double million_requests_per_second = 0;  ///< over the asked sizes, one thread; 0 for Belady's optimum
 };
 
 /// A size that was studied.
 struct studied_size {
   std::uint64_t entries = 0;
-  std::string asked_as;  ///< "5%" or "1000"; empty when the size only serves the curves
+  std::string asked_as{};  ///< "5%" or "1000"; empty when the size only serves the curves
 };
 
 /// What the cache study found on one trace.
 struct cache_result {
-  std::string name;
-  std::string description;
+  std::string name{};
+  std::string description{};
   std::uint64_t requests = 0;
   std::uint64_t keys = 0;
   std::uint64_t skipped = 0;
-  std::vector<studied_size> sizes;      ///< ascending
-  std::vector<policy_result> policies;  ///< LRU first where it is among them
-  policy_result optimum;                ///< Belady's
-  std::string recommendation;           ///< one sentence
+  std::vector<studied_size> sizes{};      ///< ascending
+  std::vector<policy_result> policies{};  ///< LRU first where it is among them
+  policy_result optimum;                  ///< Belady's
+  std::string recommendation{};           ///< one sentence
 
   /// Indices into `sizes` of those asked for.
   [[nodiscard]] std::vector<std::size_t> asked() const;

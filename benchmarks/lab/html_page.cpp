@@ -71,7 +71,7 @@ a { color: var(--lru); }
 .p-sieve { color: var(--sieve); } .p-s3fifo { color: var(--s3fifo); } .p-tinylfu { color: var(--tinylfu); }
 .p-adaptive { color: var(--adaptive); } .p-belady { color: var(--belady); }
 .p-adaptive .line { stroke-width: 2.8; }
-.legend { display: none; flex-wrap: wrap; gap: .2rem .9rem; margin: .4rem 0; padding: 0; list-style: none;
+.legend { display: flex; flex-wrap: wrap; gap: .2rem .9rem; margin: .4rem 0; padding: 0; list-style: none;
   font-size: .85rem; }
 .legend li { display: flex; align-items: center; gap: .35rem; }
 .sample { flex: none; }
@@ -81,7 +81,6 @@ a { color: var(--lru); }
   th, td { padding: .28rem .5rem; }
   .only-wide { display: none; }
   .only-narrow { display: block; }
-  .legend { display: flex; }
 }
 @media (min-width: 641px) { .only-narrow { display: none; } }
 @media print { section { break-inside: avoid; } }

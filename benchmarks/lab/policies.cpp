@@ -1,61 +1,10 @@
 #include "policies.hpp"
 
-#if __has_include(<banyan/cache.hpp>)
-#include <banyan/cache.hpp>
-#else
-// Bring-up only: stands in for every policy until the cache room is there.
-#include <list>
-#include <optional>
-#include <unordered_map>
-#include <utility>
-namespace banyan {
-template <class Key, class Value>
-class stand_in_cache {
- public:
-  struct options {
-    std::size_t capacity = 0;
-  };
-  explicit stand_in_cache(options o) : capacity_(o.capacity) {}
-  std::optional<Value> get(const Key& key) {
-    const auto found = places_.find(key);
-    if (found == places_.end()) return std::nullopt;
-    order_.splice(order_.begin(), order_, found->second);
-    return found->second->second;
-  }
-  void put(const Key& key, const Value& value) {
-    order_.emplace_front(key, value);
-    places_[key] = order_.begin();
-    if (places_.size() <= capacity_) return;
-    places_.erase(order_.back().first);
-    order_.pop_back();
-  }
-
- private:
-  std::size_t capacity_;
-  std::list<std::pair<Key, Value>> order_;
-  std::unordered_map<Key, typename std::list<std::pair<Key, Value>>::iterator> places_;
-};
-template <class Key, class Value>
-using lru_cache = stand_in_cache<Key, Value>;
-template <class Key, class Value>
-using lfu_cache = stand_in_cache<Key, Value>;
-template <class Key, class Value>
-using fifo_cache = stand_in_cache<Key, Value>;
-template <class Key, class Value>
-using sieve_cache = stand_in_cache<Key, Value>;
-template <class Key, class Value>
-using s3fifo_cache = stand_in_cache<Key, Value>;
-template <class Key, class Value>
-using tinylfu_cache = stand_in_cache<Key, Value>;
-template <class Key, class Value>
-using adaptive_cache = stand_in_cache<Key, Value>;
-}  // namespace banyan
-#endif
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <banyan/cache.hpp>
 #include <chrono>
 
 #include "bad_input.hpp"

@@ -10,33 +10,33 @@ namespace banyan::lab {
 struct chart_point {
   double x = 0;
   double y = 0;
-  std::string title;
+  std::string title{};
 };
 
 /// A curve. `style` is the class of its group in the picture: the page's style sheet gives it colour and width.
 struct chart_series {
-  std::string name;
-  std::string style;
+  std::string name{};
+  std::string style{};
   int marker = 0;  ///< shape of its points; curves must be told apart without colour too
   bool dashed = false;
-  std::vector<chart_point> points;  ///< by ascending x, above 0
+  std::vector<chart_point> points{};  ///< by ascending x, above 0
 };
 
 /// A mark on the horizontal axis.
 struct chart_tick {
   double at = 0;
-  std::string text;
+  std::string text{};
 };
 
 /// How a chart is drawn. Lengths are in the units of the picture, which a page may scale.
 struct chart_options {
   double width = 860;
   double height = 440;
-  bool labels = true;  ///< names beside the ends of the curves; without, the page needs a legend
-  std::string title;   ///< for those who do not see the picture
-  std::string x_label;
-  std::string y_label;
-  std::vector<chart_tick> x_ticks;
+  bool labels = true;   ///< names beside the ends of the curves; without, the page needs a legend
+  std::string title{};  ///< for those who do not see the picture
+  std::string x_label{};
+  std::string y_label{};
+  std::vector<chart_tick> x_ticks{};
 };
 
 /// A line chart as an inline `<svg>` element: logarithmic horizontal axis, vertical axis in percent from values in

@@ -10,11 +10,11 @@ namespace banyan::lab {
 /// A sequence of requests for keys. Keys are numbered densely from 0 by first appearance, so that every study may keep
 /// what it knows of a key in a plain array. Four bytes per request: a hundred million requests fit in 400 MB.
 struct trace {
-  std::string name;                     ///< file name or workload name, for headings
-  std::string description;              ///< one line, may be empty
-  std::vector<std::uint32_t> requests;  ///< key numbers in order of access
-  std::uint32_t keys = 0;               ///< how many different keys there are
-  std::uint64_t skipped = 0;            ///< well-formed lines that name no key (blank lines, requests without a path)
+  std::string name{};                     ///< file name or workload name, for headings
+  std::string description{};              ///< one line, may be empty
+  std::vector<std::uint32_t> requests{};  ///< key numbers in order of access
+  std::uint32_t keys = 0;                 ///< how many different keys there are
+  std::uint64_t skipped = 0;              ///< well-formed lines that name no key (blank lines, requests without a path)
 };
 
 /// Gives each different key the next number.

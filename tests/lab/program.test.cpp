@@ -1,0 +1,90 @@
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "bad_input.hpp"
+#include "html_page.hpp"
+#include "scratch.hpp"
+#include "support/catch.hpp"
+
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#endif
+
+namespace {
+
+using banyan::lab::testing::scratch;
+
+std::string content(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("a report is written whole or not at all") {
+  const scratch dir;
+  const std::string path = dir.file("r.html", "old");
+  CHECK(banyan::lab::write_report(path, "new").string().ends_with("r.html"));
+  CHECK(content(path) == "new");
+  CHECK(dir.files() == 1);
+  CHECK_THROWS_AS(banyan::lab::check_report_path(dir.file("none/r.html")), banyan::lab::bad_input);
+  CHECK_THROWS_AS(banyan::lab::check_report_path(dir.file("")), banyan::lab::bad_input);
+  CHECK_THROWS_AS(banyan::lab::check_report_path(""), banyan::lab::bad_input);
+  CHECK_THROWS(banyan::lab::write_report(dir.file("none/r.html"), "x"));
+}
+
+#if defined(BANYAN_LAB_PROGRAM) && !defined(_WIN32)
+
+namespace {
+
+// Exit code of the program with these arguments; output goes to "out" and "err" in the scratch directory.
+int run(const scratch& dir, const std::string& arguments) {
+  const std::string command = "cd '" + dir.file("") + "' && '" BANYAN_LAB_PROGRAM "' " + arguments + " >out 2>err";
+  const int status = std::system(command.c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("the program studies files and pipes") {
+  const scratch dir;
+  static_cast<void>(dir.file("keys", "a\nb\na\nc\na\nb\n"));
+  REQUIRE(run(dir, "cache keys --capacity 1 2 --policy lru,sieve --report r.html") == 0);
+  CHECK(content(dir.file("err")).empty());
+  const std::string out = content(dir.file("out"));
+  CAPTURE(out);
+  CHECK(out.find("keys: 6 requests for 3 keys") != std::string::npos);
+  CHECK(out.find("belady") != std::string::npos);
+  CHECK(out.find("\033") == std::string::npos);
+  CHECK(out.find("report: /") != std::string::npos);
+  CHECK(content(dir.file("r.html")).ends_with("</html>\n"));
+  REQUIRE(run(dir, "cache - keys <keys") == 0);
+  CHECK(content(dir.file("out")).find("standard input: 6 requests") != std::string::npos);
+  CHECK(content(dir.file("lab-report.html")).ends_with("</html>\n"));
+  CHECK(run(dir, "--help") == 0);
+  CHECK(run(dir, "cache --help") == 0);
+}
+
+TEST_CASE("bad input ends with exit code 2, a message, and nothing written") {
+  const scratch dir;
+  static_cast<void>(dir.file("keys", "a\nb\na\n"));
+  static_cast<void>(dir.file("bin", std::string_view("\0\1\2\3", 4)));
+  for (const char* arguments :
+       {"", "cache missing", "cache keys missing", "cache bin", "cache keys --policy arc", "cache keys --capacity 0",
+        "cache keys --capacity -5", "cache keys --capacity 200%", "cache keys --capacity", "cache keys --format json",
+        "cache --format u32", "cache keys --unknown", "cache keys --report none/r.html", "cache - - <keys",
+        "cache - </dev/null", "cache keys --seed x", "balance"}) {
+    CAPTURE(arguments);
+    CHECK(run(dir, arguments) == 2);
+    CHECK(content(dir.file("out")).empty());
+    const std::string err = content(dir.file("err"));
+    CAPTURE(err);
+    CHECK(err.starts_with("banyan_lab: "));
+    CHECK(dir.files() == 4);  // keys, bin, out, err
+  }
+}
+
+#endif
