@@ -180,8 +180,8 @@ class expected {
     return a.has_value_ ? a.value_ == b.value_ : a.error_ == b.error_;
   }
   template <class U>
-  requires(!std::is_same_v<U, expected> && requires(const T& t, const U& u) { t == u; }) friend constexpr bool
-  operator==(const expected& a, const U& b) {
+  requires(!std::is_same_v<U, expected> && std::is_convertible_v<const U&, T>) friend constexpr bool operator==(
+      const expected& a, const U& b) {
     return a.has_value_ && a.value_ == b;
   }
   template <class G>

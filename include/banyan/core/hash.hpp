@@ -53,9 +53,17 @@ inline constexpr bool is_tuple_like<std::pair<A, B>> = true;
 template <class... Ts>
 inline constexpr bool is_tuple_like<std::tuple<Ts...>> = true;
 
-// Wider than std::integral, which leaves out 128-bit numbers under -std=c++20.
+// Wider than std::integral, which leaves out 128-bit numbers where extensions are off.
 template <class T>
-concept whole_number = std::is_integral_v<T> || std::is_enum_v<T>;
+inline constexpr bool is_wide_number = false;
+#if defined(__SIZEOF_INT128__)
+__extension__ template <>
+inline constexpr bool is_wide_number<__int128> = true;
+__extension__ template <>
+inline constexpr bool is_wide_number<unsigned __int128> = true;
+#endif
+template <class T>
+concept whole_number = std::is_integral_v<T> || std::is_enum_v<T> || is_wide_number<T>;
 
 }  // namespace detail
 
