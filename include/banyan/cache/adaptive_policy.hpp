@@ -14,7 +14,7 @@ namespace banyan {
 /// Does what the best of several policies would do, and finds out which one that is while it runs.
 ///
 /// It watches a few small shadow caches, which hold hashes only and see a sample of the requests (all of them up to 512
-/// entries; above that, those of a part of the hashes, so that a shadow of 512 entries stands for the whole cache).
+/// entries; above that, those of a part of the hashes, so that a shadow of 256 entries stands for the whole cache).
 /// Each follows a plan of its own: second chance, S3-FIFO with two window sizes, LIRS-like with two, and by frequency.
 /// The cache follows the plan with most hits lately. A small cache imitates that shadow's contents; a larger one works
 /// with queues that can follow any of the plans and changes over as entries reach the queues' ends.
@@ -25,9 +25,9 @@ namespace banyan {
 /// A hit raises the entry's mark: one relaxed store, and nothing when the entry is warm. A sampled hit is also noted in
 /// the thread's own ring, where it waits for `collect`; what does not fit is lost, which costs only knowledge.
 ///
-/// Memory: 12 bytes per slot and 8 per entry, and up to about 250 KB for the shadows. `stamp`, `touch`, `rank`: O(1),
-/// wait-free. `insert`: O(1), but O(entries) when a cache of at most 512 entries changes its plan. `erase`, `victim`:
-/// O(1). `collect`: O(1) for each hit noted, at most 128.
+/// Memory: 13 bytes per slot and 8 per entry, and for the shadows about 200 KB, or up to 800 bytes per entry where it
+/// imitates. `stamp`, `touch`, `rank`: O(1), wait-free. `insert`: O(1), but O(entries) when a cache of at most 512
+/// entries changes its plan. `erase`, `victim`: O(1). `collect`: O(1) for each hit noted, at most 128.
 class adaptive_policy {
  public:
   class local {
@@ -36,9 +36,9 @@ class adaptive_policy {
   };
 
   explicit adaptive_policy(const policy_limits& limits)
-      : imitates_{limits.entries <= shadow_entries},
+      : imitates_{limits.entries <= imitated_entries},
         sampled_below_{imitates_ ? ~std::uint64_t{0} : (std::uint64_t{shadow_entries} << 32) / limits.entries},
-        experts_{std::min(limits.entries, shadow_entries)},
+        experts_{imitates_ ? limits.entries : shadow_entries},
         queues_{limits.slots, limits.entries, imitates_ ? 0 : 2 * limits.entries, experts_.plan()} {
     if (imitates_) contents_ = detail::imitated_contents{limits.slots, limits.entries};
   }
@@ -79,7 +79,8 @@ class adaptive_policy {
   }
 
  private:
-  static constexpr std::uint32_t shadow_entries = 512;
+  static constexpr std::uint32_t imitated_entries = 512;
+  static constexpr std::uint32_t shadow_entries = 256;
 
   [[nodiscard]] bool sampled(std::uint32_t hash) const noexcept { return hash < sampled_below_; }
 

@@ -24,7 +24,7 @@ namespace banyan::detail {
 /// a hash has a slot while any of them holds it.
 ///
 /// Memory: at most 14 bytes for each expert's share in each slot and 21 per slot, for as many slots as are needed at a
-/// time, and 16 bytes per entry and expert. `request`: O(1) for each plan. Sequential code.
+/// time, and 32 bytes per entry and expert. `request`: O(1) for each plan. Sequential code.
 class expert_panel {
  public:
   static constexpr std::uint32_t experts = 6;
@@ -46,7 +46,7 @@ class expert_panel {
         least_margin_{entries / 20.0},
         margin_{least_margin_} {
     for (std::uint32_t i = 0; i < experts; ++i) {
-      shadows_[i] = segmented_queues{experts * entries + 1, entries, 4 * entries, plans[i]};
+      shadows_[i] = segmented_queues{experts * entries + 1, entries, 8 * entries, plans[i]};
     }
   }
 
@@ -102,7 +102,7 @@ class expert_panel {
       {.by = rule::demotion, .window = 26, .memory = 1},
       {.by = rule::demotion, .window = 205, .memory = 1},
       {.by = rule::recency, .window = 0, .memory = 0},
-      {.by = rule::distance, .window = 3, .memory = 4},
+      {.by = rule::distance, .window = 3, .memory = 8},
       {.by = rule::frequency, .window = 13, .memory = 4},
   }};
 

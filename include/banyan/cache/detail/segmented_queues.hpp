@@ -39,7 +39,7 @@ struct eviction_plan {
 /// A hit only raises the entry's mark, at most to 3. Everything else happens at the queues' oldest ends: there a mark
 /// is used up and decides. Time is counted in insertions.
 ///
-/// Memory: 12 bytes per slot and 4 for each insertion remembered. `stamp`, `touch`, `mark`: any thread, wait-free.
+/// Memory: 13 bytes per slot and 4 for each insertion remembered. `stamp`, `touch`, `mark`: any thread, wait-free.
 /// The rest is sequential code: `insert` and `erase` O(1), `victim` O(1) (at most `most_steps` entries are looked at).
 class segmented_queues {
  public:
