@@ -29,7 +29,8 @@ class expiry_times {
 
   /// The time to work with: not before any time at which something was written.
   [[nodiscard]] ticks at(std::optional<time_point> now) const noexcept {
-    const ticks given = saturated((now ? *now : Clock::now()).time_since_epoch());
+    // The end of time comes before `never`, so that what never expires does not expire there.
+    const ticks given = std::min(saturated((now ? *now : Clock::now()).time_since_epoch()), never - 1);
     return std::max(given, latest_.load(std::memory_order_relaxed));  // a bound that only grows: orders nothing
   }
 
