@@ -33,7 +33,7 @@ std::vector<studied_size> choose_sizes(const trace& trace, std::size_t policies,
     }
   }
   // The curve may cost this many requests in all: about half a minute.
-  constexpr std::uint64_t curve_budget = 150'000'000;
+  constexpr std::uint64_t curve_budget = 200'000'000;
   const std::uint64_t per_size = trace.requests.size() * std::max<std::size_t>(1, policies);
   const auto points = std::clamp<std::uint64_t>(curve_budget / per_size, 2, 9);
   const double smallest = std::max(1.0, static_cast<double>(trace.keys) / 1000);
