@@ -30,19 +30,32 @@ class zeroed_array {
  public:
   zeroed_array() = default;
 
-  explicit zeroed_array(std::size_t size) : size_{size} {
+  /// `used`: how many elements, from the front, are going to be touched sooner or later. Where these fill large pages
+  /// of the system, it is asked for such: fewer address translations. The rest is committed in small pages.
+  explicit zeroed_array(std::size_t size) : zeroed_array{size, size} {}
+  zeroed_array(std::size_t size, std::size_t used) : size_{size} {
     if (size == 0) return;
     if (size > std::numeric_limits<std::size_t>::max() / sizeof(T)) fail();
     const std::size_t bytes = size * sizeof(T);
 #if BANYAN_HAS_MMAP
-    mapped_ = bytes >= map_threshold && alignof(T) <= 4096;
-    if (mapped_) {
+    if (bytes >= map_threshold && alignof(T) <= 4096) {
       int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 #if defined(MAP_NORESERVE)
       flags |= MAP_NORESERVE;
 #endif
-      void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+      // A large page can only start where one would: reserve enough to begin there.
+      const std::size_t large = large_pages(used * sizeof(T)) * large_page;
+      mapped_bytes_ = large != 0 ? bytes + large_page : bytes;
+      void* memory = ::mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, flags, -1, 0);
       if (memory == MAP_FAILED) fail();
+      mapping_ = memory;
+#if defined(MADV_HUGEPAGE)
+      if (large != 0) {
+        const auto at = reinterpret_cast<std::uintptr_t>(memory);
+        memory = static_cast<unsigned char*>(memory) + (large_page - at % large_page) % large_page;
+        (void)::madvise(memory, large < bytes ? large : bytes, MADV_HUGEPAGE);  // a wish: small pages do as well
+      }
+#endif
       data_ = static_cast<T*>(memory);
       return;
     }
@@ -61,8 +74,8 @@ class zeroed_array {
   ~zeroed_array() {
     if (data_ == nullptr) return;
 #if BANYAN_HAS_MMAP
-    if (mapped_) {
-      ::munmap(static_cast<void*>(data_), size_ * sizeof(T));
+    if (mapping_ != nullptr) {
+      ::munmap(mapping_, mapped_bytes_);
       return;
     }
 #endif
@@ -72,7 +85,8 @@ class zeroed_array {
   void swap(zeroed_array& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
-    std::swap(mapped_, other.mapped_);
+    std::swap(mapping_, other.mapping_);
+    std::swap(mapped_bytes_, other.mapped_bytes_);
   }
 
   [[nodiscard]] T& operator[](std::size_t i) noexcept { return data_[i]; }
@@ -87,6 +101,13 @@ class zeroed_array {
   // Below this a mapping of its own (whole pages, a system call) costs more than clearing the memory.
   static constexpr std::size_t map_threshold = std::size_t{16} * 1024;
 
+  static constexpr std::size_t large_page = std::size_t{2} * 1024 * 1024;
+
+  // Large pages for so many bytes: whole ones, and a last one if it gets filled by three quarters at least.
+  static constexpr std::size_t large_pages(std::size_t used_bytes) noexcept {
+    return (used_bytes + large_page / 4) / large_page;
+  }
+
   [[noreturn]] static void fail() {
 #if defined(__cpp_exceptions)
     throw std::bad_alloc{};
@@ -97,7 +118,8 @@ class zeroed_array {
 
   T* data_ = nullptr;
   std::size_t size_ = 0;
-  bool mapped_ = false;
+  void* mapping_ = nullptr;  // what to unmap; null when the memory is the allocator's
+  std::size_t mapped_bytes_ = 0;
 };
 
 }  // namespace banyan

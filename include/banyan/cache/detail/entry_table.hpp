@@ -61,7 +61,7 @@ class entry_table {
         counts_entries_{limits.entries < limits.capacity},
         removed_{std::move(removed)},
         head_words_{limits.entries + limits.entries / 2 + 1},
-        node_words_{limits.entries + stripe_count * store::nodes_per_thread},
+        node_words_{limits.entries + stripe_count * store::nodes_per_thread, limits.entries},
         extras_{node_words_.size()},
         stripes_{stripe_count},
         nodes_{node_words_.data(), static_cast<std::uint32_t>(node_words_.size()), domain_},
