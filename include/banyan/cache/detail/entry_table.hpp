@@ -67,7 +67,8 @@ class entry_table {
         nodes_{node_words_.data(), static_cast<std::uint32_t>(node_words_.size()), domain_},
         chains_{head_words_.data(), static_cast<std::uint32_t>(head_words_.size()), nodes_},
         slots_{limits.entries + 2 * stripe_count},
-        order_{policy_limits{.slots = slots_.size(), .entries = limits.entries, .seed = limits.seed}} {}
+        order_{policy_limits{
+            .slots = slots_.size(), .entries = limits.entries, .seed = limits.seed, .hashes = slots_.hashes()}} {}
 
   entry_table(const entry_table&) = delete;
   entry_table& operator=(const entry_table&) = delete;
@@ -295,8 +296,8 @@ class entry_table {
     const slot_id leaving = order_.admit(slot, hash, full, slots_, *this, mine);
     pay(weight, slot, leaving, mine);
     if (counts_entries_ && entries_.fetch_add(1, std::memory_order_relaxed) + 1 > entry_limit_) {
-      for (int i = 0; i < tries_for_victim; ++i) {
-        const slot_id other = order_.victim(slot, slots_, mine);
+      for (std::uint32_t failures = 0; failures < tries_for_victim + slots_.high_water(); ++failures) {
+        const slot_id other = victim(failures, slot, mine);
         if (other == no_slot) continue;
         const std::uint64_t freed = evict(other, mine);
         add_weight(-static_cast<std::int64_t>(freed));
@@ -308,7 +309,7 @@ class entry_table {
  private:
   friend class newcomer;
 
-  static constexpr int tries_for_victim = 64;
+  static constexpr std::uint32_t tries_for_victim = 32;
 
   enum class slot_fate { vacated, handed_on };
 
@@ -354,9 +355,17 @@ class entry_table {
     if (weight != 0) weight_.fetch_add(weight, std::memory_order_relaxed);  // a count: publishes nothing
   }
 
+  // Whom to evict after so many names that led to no entry. The policy may go on naming what stopped threads are in
+  // the middle of, so in the end every slot but `keep` is tried once: an entry that is linked is found there.
+  slot_id victim(std::uint32_t failures, slot_id keep, local_stripe& mine) noexcept {
+    if (failures < tries_for_victim) return order_.victim(keep, slots_, mine);
+    const slot_id slot = (keep + 1 + (failures - tries_for_victim)) % slots_.high_water();
+    return slot == keep ? no_slot : slot;
+  }
+
   // Settles a debt: by adding it to what is paid where there is room, else by evicting, `leaving` first.
   void pay(std::int64_t debt, slot_id keep, slot_id leaving, local_stripe& mine) {
-    for (int failures = 0; failures < tries_for_victim;) {
+    for (std::uint32_t failures = 0; failures < tries_for_victim + slots_.high_water();) {
       if (leaving == no_slot) {
         std::int64_t paid = weight_.load(std::memory_order_relaxed);
         const bool room = paid + debt <= capacity_;
@@ -366,13 +375,14 @@ class entry_table {
           if (room) return;
           debt += paid - capacity_;
         }
-        leaving = order_.victim(keep, slots_, mine);
+        leaving = victim(failures, keep, mine);
       }
       const std::uint64_t freed = leaving == no_slot ? 0 : evict(std::exchange(leaving, no_slot), mine);
       if (freed == 0) {
         ++failures;
         continue;
       }
+      failures = 0;
       debt -= static_cast<std::int64_t>(freed);
       if (debt <= 0) break;
     }
@@ -380,7 +390,7 @@ class entry_table {
   }
 
   slot_id take_slot(local_stripe& mine) {
-    for (int i = 0; i < tries_for_victim; ++i) {
+    for (std::uint32_t i = 0; i < tries_for_victim; ++i) {
       slot_id occupied = no_slot;
       const slot_id slot = order_.take(slots_, mine, occupied);
       if (slot != no_slot) return slot;
@@ -390,7 +400,7 @@ class entry_table {
   }
 
   std::uint32_t take_node(local_stripe& mine) {
-    for (int i = 0; i < tries_for_victim; ++i) {
+    for (std::uint32_t i = 0; i < tries_for_victim; ++i) {
       const std::uint32_t node = nodes_.take(mine);
       if (node != store::none) return node;
       make_way(no_slot, mine);
