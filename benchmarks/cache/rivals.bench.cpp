@@ -195,6 +195,7 @@ void race(const scenario& scene, unsigned threads, const settings& wanted) {
     one.evicts = one.what->evicts();
     if (large && !one.evicts) continue;  // memory
     one.what->fill(one.evicts ? std::min(scene.capacity, scene.keys) : scene.keys);
+    one.what->run(scene.work, ranks[0]);  // once through: so the speed of a contender does not decide its contents
     one.at.assign(threads, 0);
     racers.push_back(std::move(one));
   }
