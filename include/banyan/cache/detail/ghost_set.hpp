@@ -56,7 +56,6 @@ class ghost_set {
       inserted_in_tick_ = 0;
       time_ = (time_ + 1) & 0xffff;
     }
-    if ((++swept_ & 3) == 0) sweep();
   }
 
   /// Forgets the hash; whether it was remembered.
@@ -100,24 +99,14 @@ class ghost_set {
     return nullptr;
   }
 
-  // A cell's time comes round again after 65,536 ticks, at least 8 lives. One bucket at every fourth insertion visits
-  // all of them within a life (or 40 insertions), so no cell grows old enough to be taken for young again.
-  void sweep() noexcept {
-    std::uint32_t* const bucket = &cells_[std::size_t{next_sweep_} * bucket_size];
-    for (std::uint32_t i = 0; i < bucket_size; ++i) {
-      if (!alive(bucket[i])) bucket[i] = 0;
-    }
-    next_sweep_ = next_sweep_ + 1 == buckets_ ? 0 : next_sweep_ + 1;
-  }
-
   std::uint32_t capacity_;
   std::uint32_t buckets_;
   std::uint32_t tick_length_;  // insertions
   std::uint32_t life_;         // ticks
-  std::uint32_t time_ = 0;     // ticks, 16 bits
+  // Comes round again after 65,536 ticks, at least 8 lives. By then a bucket has had 50 insertions or so, which have
+  // replaced its oldest cells: none grows old enough to be taken for young again, but for one in many billions.
+  std::uint32_t time_ = 0;  // ticks, 16 bits
   std::uint32_t inserted_in_tick_ = 0;
-  std::uint32_t swept_ = 0;
-  std::uint32_t next_sweep_ = 0;
   zeroed_array<std::uint32_t> cells_;
 };
 

@@ -7,7 +7,6 @@
 #include <banyan/core/cache_line.hpp>
 #include <banyan/core/zeroed_array.hpp>
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstdint>
@@ -22,7 +21,7 @@ namespace banyan::detail {
 /// gets against the slot's mark.
 class newcomer_ring {
  public:
-  explicit newcomer_ring(std::uint32_t least) : places_{std::bit_ceil(std::max(least, std::uint32_t{64}))} {}
+  explicit newcomer_ring(std::uint32_t least) : places_{std::bit_ceil(least < 64 ? 64 : least)} {}
 
   void push(slot_id slot, std::uint32_t check) noexcept {
     const std::uint32_t at = head_.fetch_add(1, std::memory_order_relaxed);

@@ -7,7 +7,6 @@
 #include <banyan/core/cache_line.hpp>
 #include <banyan/core/zeroed_array.hpp>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -61,36 +60,50 @@ class ranked_marks {
   static constexpr std::uint32_t sample_size = 256;  // marks read for a threshold
   static constexpr std::uint32_t quantile = 32;      // the threshold is the 1/32 quantile
 
-  // Four independent chains: one alone would wait for its own comparison at every mark. A vacant mark of 0 wraps to
-  // the highest value when 1 is subtracted, so it needs no branch.
+  struct candidate {
+    std::uint64_t mark = ~std::uint64_t{0};  // less one: a vacant mark of 0 wraps to the highest value
+    slot_id slot = no_slot;
+
+    // By conditional moves: which mark is the lowest so far cannot be predicted.
+    void meet(std::uint64_t other_mark, slot_id other) noexcept {
+      const bool lower = other_mark < mark;
+      mark = lower ? other_mark : mark;
+      slot = lower ? other : slot;
+    }
+  };
+
+  // Four independent chains: a single one would wait for its own comparison at every mark.
+  void meet_all(candidate& best, slot_id from, slot_id to) const noexcept {
+    candidate a = best;
+    candidate b;
+    candidate c;
+    candidate d;
+    slot_id slot = from;
+    for (; slot + 4 <= to; slot += 4) {
+      a.meet(load(slot) - 1, slot);
+      b.meet(load(slot + 1) - 1, slot + 1);
+      c.meet(load(slot + 2) - 1, slot + 2);
+      d.meet(load(slot + 3) - 1, slot + 3);
+    }
+    for (; slot < to; ++slot) a.meet(load(slot) - 1, slot);
+    a.meet(b.mark, b.slot);
+    c.meet(d.mark, d.slot);
+    a.meet(c.mark, c.slot);
+    best = a;
+  }
+
   [[nodiscard]] slot_id lowest_of_all(slot_id keep, std::uint32_t high_water) const noexcept {
-    constexpr std::uint32_t lanes = 4;
-    constexpr std::uint64_t none = ~std::uint64_t{0};
-    std::array<std::uint64_t, lanes> best{none, none, none, none};
-    std::array<slot_id, lanes> best_slot{no_slot, no_slot, no_slot, no_slot};
-    const auto look = [&](std::uint32_t lane, slot_id slot) {
-      const std::uint64_t value = load(slot) - 1;
-      const bool lower = (value < best[lane]) & (slot != keep);
-      best[lane] = lower ? value : best[lane];
-      best_slot[lane] = lower ? slot : best_slot[lane];
-    };
-    slot_id slot = 0;
-    for (; slot + lanes <= high_water; slot += lanes) {
-      for (std::uint32_t lane = 0; lane < lanes; ++lane) look(lane, slot + lane);
-    }
-    for (; slot < high_water; ++slot) look(0, slot);
-    std::size_t winner = 0;
-    for (std::size_t lane = 1; lane < lanes; ++lane) {
-      if (best[lane] < best[winner]) winner = lane;
-    }
-    return best_slot[winner];
+    candidate best;
+    meet_all(best, 0, keep < high_water ? keep : high_water);
+    if (keep < high_water) meet_all(best, keep + 1, high_water);
+    return best.slot;
   }
 
   [[nodiscard]] slot_id sweep(slot_id keep, std::uint32_t high_water, local& own) noexcept {
     std::uint64_t low = threshold();
     std::uint64_t best = 0;
     slot_id best_slot = no_slot;
-    std::uint32_t until_sample = std::min(high_water, quantile * 64);
+    std::uint32_t until_sample = high_water < quantile * 64 ? high_water : quantile * 64;
     for (std::uint32_t steps = 0; steps < high_water + block; ++steps) {
       if (own.next >= own.end || own.next >= high_water) {
         next_block(high_water, own);
@@ -117,7 +130,7 @@ class ranked_marks {
     const std::uint32_t blocks = (high_water + block - 1) / block;
     const std::uint32_t turn = hand_.fetch_add(1, std::memory_order_relaxed);
     own.next = turn % blocks * block;
-    own.end = std::min(own.next + block, high_water);
+    own.end = high_water - own.next < block ? high_water : own.next + block;
     const std::uint32_t sampled = sampled_.load(std::memory_order_relaxed);
     if (turn - sampled >= blocks / 2) {
       sampled_.store(turn, std::memory_order_relaxed);
@@ -146,14 +159,15 @@ class ranked_marks {
       lowest[place] = value;
     }
     if (occupied == 0) return threshold();
-    const std::uint64_t low = lowest[std::max<std::size_t>(occupied / quantile, 1) - 1];
+    const std::uint64_t low = lowest[occupied < quantile ? 0 : occupied / quantile - 1];
     threshold_.store(low, std::memory_order_relaxed);
     return low;
   }
 
-  // SplitMix64 (Steele, Lea, Flood 2014), started from the seed and from where the thread's state lies.
+  // SplitMix64 (Steele, Lea, Flood 2014), started from the seed and the order in which threads come.
   std::uint64_t random(local& own) noexcept {
-    if (own.random == 0) own.random = seed_ ^ reinterpret_cast<std::uintptr_t>(&own);
+    if (own.random == 0)
+      own.random = seed_ + (joined_.fetch_add(1, std::memory_order_relaxed) + 1) * 0xd1342543de82ef95u;
     std::uint64_t x = own.random += 0x9e3779b97f4a7c15u;
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
     x = (x ^ x >> 27) * 0x94d049bb133111ebu;
@@ -162,6 +176,7 @@ class ranked_marks {
 
   zeroed_array<mark> marks_;
   std::uint64_t seed_;
+  std::atomic<std::uint64_t> joined_{0};                              // threads that have drawn a number
   alignas(cache_line_size) std::atomic<std::uint32_t> hand_{0};       // blocks handed out
   std::atomic<std::uint32_t> sampled_{0};                             // the hand at the last sample
   alignas(cache_line_size) std::atomic<std::uint64_t> threshold_{0};  // read with every block, written with samples
