@@ -37,7 +37,7 @@ std::unique_ptr<cache_of<Policy>> filled(std::uint32_t count) {
 void floor_array_read(benchmark::State& state) {
   const std::vector<std::uint32_t> ranks = bench::zipf_sequence(capacity, 1U << 20, 1);
   std::vector<std::uint64_t> table(capacity * 2);
-  for (std::size_t k = 0; k < table.size(); ++k) table[k] = k ^ state.max_iterations;
+  for (std::size_t k = 0; k < table.size(); ++k) table[k] = k ^ static_cast<std::size_t>(state.max_iterations);
   std::size_t i = 0;
   for (auto _ : state) {
     std::uint64_t value = table[keys[ranks[i++ & ((1U << 20) - 1)]] >> 47];
