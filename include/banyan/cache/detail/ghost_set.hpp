@@ -16,8 +16,8 @@ namespace banyan::detail {
 /// Instead of a queue beside a hash table it is one table of 4-byte cells in buckets of 32 bytes: a cell
 /// holds a 16-bit fingerprint and the 16-bit time of insertion, and a cell that is older than `capacity` insertions
 /// counts as gone (the layout that Yang et al. propose in "FIFO queues are all you need for cache eviction", SOSP
-/// 2023, section 4.2). So a hash is forgotten a little early when its bucket overflows, and one lookup in about
-/// 8,000 (full table) finds a hash that was never there.
+/// 2023, section 4.2). So a hash is forgotten early when its bucket overflows (about one in ten, the oldest first), and
+/// one lookup in about 8,000 (full table) finds a hash that was never there.
 ///
 /// Memory: 4.5 bytes per hash of capacity and 256 bytes. Every operation is O(1). Sequential code.
 class ghost_set {
