@@ -78,7 +78,8 @@ a { color: var(--lru); }
 @media (max-width: 640px) {
   main { padding: 1rem .6rem 2rem; }
   section { padding: .9rem .8rem; }
-  th, td { padding: .28rem .5rem; }
+  table { font-size: .82rem; }
+  th, td { padding: .28rem .36rem; }
   .only-wide { display: none; }
   .only-narrow { display: block; }
 }
