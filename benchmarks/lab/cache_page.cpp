@@ -90,7 +90,7 @@ std::string table_of(const cache_result& result, const std::vector<std::size_t>&
       "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"hit ratios\">\n<table>\n<thead><tr>";
   out += "<th scope=\"col\">policy</th>";
   for (const std::size_t size : sizes) out += size_heading(result.sizes[size], result.keys);
-  if (speed) out += "<th scope=\"col\">M requests<br>per second</th>";
+  if (speed) out += "<th scope=\"col\">M req.<br>per second</th>";
   out += "</tr></thead>\n<tbody>\n";
   const auto row = [&](const policy_result& policy, bool optimum) {
     out +=
