@@ -362,6 +362,7 @@ class basic_cache {
     const position at = table_.template find<false>(hash, hazards, *mine, matching(wanted, hash));
     if (!at.found() || !usable(at, hash, now, *mine)) {
       mine->misses.add();
+      table_.prefetch_upcoming(*mine);
       return false;
     }
     const node& entry = table_.node(at);

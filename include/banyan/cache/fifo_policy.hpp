@@ -16,8 +16,8 @@ namespace banyan {
 /// A ranked policy: an entry's mark is the logical time of its insertion. In one thread the order is exact up to 512
 /// slots; above, the victim is among the oldest 3 in a hundred (see `detail::ranked_marks`).
 ///
-/// Memory: 8 bytes per slot. `stamp`, `rank`, `claim`, `vacate`: O(1), wait-free; `touch` does nothing. `victim`: lock-free;
-/// some 32 marks read on average above 512 slots, all of them below.
+/// Memory: 8 bytes per slot. `stamp`, `rank`, `claim`, `vacate`: O(1), wait-free; `touch` does nothing. `victim`:
+/// lock-free; some 32 marks read on average above 512 slots, all of them below.
 class fifo_policy {
  public:
   struct local {
@@ -35,6 +35,10 @@ class fifo_policy {
 
   [[nodiscard]] slot_id victim(slot_id keep, std::uint32_t high_water, local& own) noexcept {
     return marks_.lowest(keep, high_water, own.sweep);
+  }
+
+  [[nodiscard]] slot_id upcoming(std::uint32_t high_water, local& own) const noexcept {
+    return marks_.upcoming(high_water, own.sweep);
   }
 
   bool claim(slot_id slot) noexcept { return marks_.claim(slot); }

@@ -21,8 +21,8 @@ namespace banyan {
 /// already, or, in caches of more than 4,096 entries, when its mark is younger than 1/64 of the entries in accesses:
 /// so the cache lines of the hottest entries stay shared.
 ///
-/// Memory: 8 bytes per slot. `stamp`, `touch`, `rank`, `claim`, `vacate`: O(1), wait-free. `victim`: lock-free; some 32 marks
-/// read on average above 512 slots, all of them below.
+/// Memory: 8 bytes per slot. `stamp`, `touch`, `rank`, `claim`, `vacate`: O(1), wait-free. `victim`: lock-free; some 32
+/// marks read on average above 512 slots, all of them below.
 class lru_policy {
  public:
   struct local {
@@ -50,6 +50,10 @@ class lru_policy {
 
   [[nodiscard]] slot_id victim(slot_id keep, std::uint32_t high_water, local& own) noexcept {
     return marks_.lowest(keep, high_water, own.sweep);
+  }
+
+  [[nodiscard]] slot_id upcoming(std::uint32_t high_water, local& own) const noexcept {
+    return marks_.upcoming(high_water, own.sweep);
   }
 
   bool claim(slot_id slot) noexcept { return marks_.claim(slot); }

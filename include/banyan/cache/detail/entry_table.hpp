@@ -139,12 +139,16 @@ class entry_table {
   [[nodiscard]] local_stripe& operator[](std::uint32_t i) noexcept { return stripes_[i]; }
   [[nodiscard]] const local_stripe& operator[](std::uint32_t i) const noexcept { return stripes_[i]; }
 
-  void prefetch(std::uint32_t hash) const noexcept {
-#if defined(__GNUC__)
-    __builtin_prefetch(&chains_.head(hash));
-#else
-    (void)hash;
-#endif
+  void prefetch(std::uint32_t hash) const noexcept { prefetch_address(&chains_.head(hash)); }
+
+  /// Called when a lookup has missed, since a put and hence an eviction is likely to follow: brings in the entry that
+  /// this thread is likely to evict next, whose chain's head `look_ahead` has brought in at the last put. An eviction
+  /// is a row of cold memory accesses, each of which needs the one before.
+  void prefetch_upcoming(const local_stripe& mine) const noexcept {
+    if constexpr (looks_ahead) {
+      const chain_link link = chains_.head(mine.upcoming_hash).load(std::memory_order_relaxed);  // only to prefetch
+      if (link != 0) prefetch_address(nodes_.address(link - 1));
+    }
   }
 
   /// Finds the entry for which `match(node)` holds. `hazards` has two slots, or three where an insert may follow.
@@ -295,6 +299,7 @@ class entry_table {
     const bool full = weight_.load(std::memory_order_relaxed) + weight > capacity_;  // a guess; `pay` decides
     const slot_id leaving = order_.admit(slot, hash, full, slots_, *this, mine);
     pay(weight, slot, leaving, mine);
+    if (full) look_ahead(mine);
     if (counts_entries_ && entries_.fetch_add(1, std::memory_order_relaxed) + 1 > entry_limit_) {
       for (std::uint32_t failures = 0; failures < tries_for_victim + slots_.high_water(); ++failures) {
         const slot_id other = victim(failures, slot, mine);
@@ -310,6 +315,26 @@ class entry_table {
   friend class newcomer;
 
   static constexpr std::uint32_t tries_for_victim = 32;
+  static constexpr bool looks_ahead = requires(Policy & policy, typename Policy::local& local) {
+    policy.upcoming(std::uint32_t{}, local);
+  };
+
+  static void prefetch_address(const void* address) noexcept {
+#if defined(__GNUC__)
+    __builtin_prefetch(address);
+#else
+    (void)address;
+#endif
+  }
+
+  void look_ahead(local_stripe& mine) noexcept {
+    if constexpr (looks_ahead) {
+      const slot_id next = order_.policy().upcoming(slots_.high_water(), mine.policy);
+      if (next == no_slot) return;
+      mine.upcoming_hash = slots_.hash(next);
+      prefetch(mine.upcoming_hash);
+    }
+  }
 
   enum class slot_fate { vacated, handed_on };
 

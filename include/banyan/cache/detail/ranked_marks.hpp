@@ -55,8 +55,17 @@ class ranked_marks {
     return sweep(keep, high_water, own);
   }
 
+  /// The slot that this thread's sweep is likely to name next, for a prefetch; `no_slot` when it is not known yet.
+  [[nodiscard]] slot_id upcoming(std::uint32_t high_water, local& own) const noexcept {
+    const std::uint64_t low = threshold();
+    for (; own.next < own.end && own.next < high_water; ++own.next) {
+      if (load(own.next) - 1 < low) return own.next;
+    }
+    return no_slot;
+  }
+
  private:
-  static constexpr std::uint32_t block = 64;         // slots a thread takes from the hand at a time
+  static constexpr std::uint32_t block = 256;        // slots a thread takes from the hand at a time
   static constexpr std::uint32_t sample_size = 256;  // marks read for a threshold
   static constexpr std::uint32_t quantile = 32;      // the threshold is the 1/32 quantile
 

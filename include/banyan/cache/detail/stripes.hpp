@@ -46,8 +46,9 @@ struct alignas(128) stripe {
   std::uint32_t free_count;
   std::uint32_t retired_nodes;  ///< chain of unlinked nodes that somebody may still be reading
   std::uint32_t retired_count;
-  std::uint32_t scan_at;     ///< how many retired nodes make a scan worth while
-  std::uint32_t spare_slot;  ///< 0 or a slot + 1
+  std::uint32_t scan_at;        ///< how many retired nodes make a scan worth while
+  std::uint32_t spare_slot;     ///< 0 or a slot + 1
+  std::uint32_t upcoming_hash;  ///< where the next victim is expected
   std::uint64_t random_state;
   std::atomic<std::uint32_t> borrowed;  ///< 1 while a thread without a stripe of its own uses this one
 
