@@ -76,7 +76,8 @@ void gives_back_each_slot_once(std::uint32_t entries, int operations, std::uint6
   CAPTURE(entries, seed);
   random_source random{seed};
   const std::uint32_t slots = entries + 20;
-  Policy policy{policy_limits{.slots = slots, .entries = entries, .seed = seed}};
+  std::vector<std::atomic<std::uint32_t>> hashes(slots);
+  Policy policy{policy_limits{.slots = slots, .entries = entries, .seed = seed, .hashes = hashes.data()}};
   typename Policy::local local{};
   std::vector<bool> inside(slots);
   std::uint32_t count = 0;
@@ -95,6 +96,7 @@ void gives_back_each_slot_once(std::uint32_t entries, int operations, std::uint6
     const auto hash = static_cast<std::uint32_t>(random.below(entries * 3u) * 0x9e3779b1u);
     switch (random.below(4)) {
       case 0:
+        hashes[slot].store(hash);
         policy.stamp(slot, hash, local);
         if (inside[slot]) {
           policy.erase(slot);
@@ -165,7 +167,8 @@ void threads_find_victims(std::uint32_t entries, int operations, std::uint64_t s
 template <class Policy>
 void threads_touch_meanwhile(std::uint32_t entries, int operations, std::uint64_t seed) {
   CAPTURE(entries, seed);
-  Policy policy{policy_limits{.slots = entries + 1, .entries = entries, .seed = seed}};
+  std::vector<std::atomic<std::uint32_t>> hashes(entries + 1);
+  Policy policy{policy_limits{.slots = entries + 1, .entries = entries, .seed = seed, .hashes = hashes.data()}};
   std::atomic<bool> done{false};
   std::vector<std::thread> touching;
   for (std::uint64_t index = 1; index < 3; ++index) {
@@ -183,6 +186,7 @@ void threads_touch_meanwhile(std::uint32_t entries, int operations, std::uint64_
   std::vector<bool> inside(entries + 1);
   slot_id slot = 0;
   for (int i = 0; i < operations; ++i) {
+    hashes[slot].store(static_cast<std::uint32_t>(i));
     policy.stamp(slot, static_cast<std::uint32_t>(i), local);
     policy.insert(slot, static_cast<std::uint32_t>(i));
     inside[slot] = true;

@@ -2,6 +2,7 @@
 
 #include <banyan/cache/eviction_policy.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
@@ -21,7 +22,9 @@ class sequential_cache {
 
   explicit sequential_cache(std::uint32_t capacity, std::uint64_t seed = 1, std::uint32_t spare = 0)
       : capacity_{capacity},
-        policy_{policy_limits{.slots = capacity + 1 + spare, .entries = capacity, .seed = seed}},
+        hashes_(capacity + 1 + spare),
+        policy_{
+            policy_limits{.slots = capacity + 1 + spare, .entries = capacity, .seed = seed, .hashes = hashes_.data()}},
         keys_(capacity + 1 + spare) {
     slots_.reserve(capacity + 1);
     for (auto slot = static_cast<slot_id>(keys_.size()); slot-- > 0;) vacant_.push_back(slot);
@@ -49,6 +52,7 @@ class sequential_cache {
     evicted_.clear();
     const slot_id slot = take_slot();
     keys_[slot] = key;
+    hashes_[slot].store(hash(key), std::memory_order_relaxed);
     policy_.stamp(slot, hash(key), local_);
     slots_.emplace(key, slot);
     if constexpr (ordered_policy<Policy>) {
@@ -126,6 +130,7 @@ class sequential_cache {
   }
 
   std::uint32_t capacity_;
+  std::vector<std::atomic<std::uint32_t>> hashes_;  // by slot
   Policy policy_;
   typename Policy::local local_{};
   std::unordered_map<key_type, slot_id> slots_;

@@ -16,11 +16,12 @@
 ///   stopped, others evict a sampled entry of low `rank` instead of waiting for it.
 ///
 /// The life of a slot: `stamp` (in an ordered policy before the entry becomes visible, in a ranked one right after, so
-/// that no victim is named that cannot be found yet), any number of `touch`, and in an ordered policy `insert` some time
-/// after `stamp`; then `victim` names it or `erase` takes it out. A slot that was erased by the user
-/// may stay in an ordered policy's queues until the slot is used again: then the cache calls `erase` before the next
-/// `insert`. Between `victim` returning a slot and the next `insert` of it, the slot is in no queue.
+/// that no victim is named that cannot be found yet), any number of `touch`, and in an ordered policy `insert` some
+/// time after `stamp`; then `victim` names it or `erase` takes it out. A slot that was erased by the user may stay in
+/// an ordered policy's queues until the slot is used again: then the cache calls `erase` before the next `insert`.
+/// Between `victim` returning a slot and the next `insert` of it, the slot is in no queue.
 
+#include <atomic>
 #include <concepts>
 #include <cstdint>
 
@@ -38,6 +39,10 @@ struct policy_limits {
   std::uint32_t slots = 0;    ///< slots are in [0, slots)
   std::uint32_t entries = 0;  ///< most entries that stay at a time; at least 1 and less than `slots`
   std::uint64_t seed = 0;     ///< for random choices
+  /// By slot, the hash it was last stamped with: kept by the cache, so that a policy needs no copy. May be read at any
+  /// time. A slot that is still in a policy's queues although its entry has left may show the next entry's hash, which
+  /// costs no more than a wrong memory. Set wherever an ordered policy is made.
+  const std::atomic<std::uint32_t>* hashes = nullptr;
 };
 
 /// Common to both kinds. `P::local` is a default-constructible per-thread state: the cache gives each thread its own,
@@ -47,6 +52,7 @@ struct policy_limits {
 /// * `touch(slot, hash, local)`: a hit. Any thread; wait-free; no read-modify-write, at most one relaxed store to the
 ///   slot's mark.
 /// * `rank(slot)`: lower leaves first; any thread; wait-free. Read for sampled eviction.
+// clang-format off
 template <class Policy>
 concept eviction_policy =
     std::constructible_from<Policy, policy_limits> && std::default_initializable<typename Policy::local> &&
@@ -55,6 +61,7 @@ concept eviction_policy =
       { policy.touch(slot, hash, local) } noexcept;
       { constant.rank(slot) } noexcept -> std::same_as<std::uint64_t>;
     };
+// clang-format on
 
 /// Any thread may pick the victim.
 ///
@@ -65,6 +72,7 @@ concept eviction_policy =
 ///   after it, unless it is touched first. False if somebody else has claimed it, or it is vacant. Any thread;
 ///   wait-free. So a thread that stops while it evicts keeps one entry from leaving, and nobody else from evicting.
 /// * `vacate(slot)`: the entry has left; the slot is no victim until it is stamped again. Any thread; wait-free.
+// clang-format off
 template <class Policy>
 concept ranked_policy = eviction_policy<Policy> && requires(Policy& policy, typename Policy::local& local, slot_id slot,
                                                             std::uint32_t high_water) {
@@ -72,6 +80,7 @@ concept ranked_policy = eviction_policy<Policy> && requires(Policy& policy, type
   { policy.claim(slot) } noexcept -> std::same_as<bool>;
   { policy.vacate(slot) } noexcept;
 };
+// clang-format on
 
 /// One thread at a time runs the sequential part.
 ///
@@ -82,6 +91,7 @@ concept ranked_policy = eviction_policy<Policy> && requires(Policy& policy, type
 ///   a policy that refuses entries may name that one.
 /// * optionally `collect(local)`: called before `insert` now and then for every thread's `local`, while that thread
 ///   may be writing to it.
+// clang-format off
 template <class Policy>
 concept ordered_policy =
     eviction_policy<Policy> && requires(Policy& policy, slot_id slot, std::uint32_t hash) {
@@ -89,5 +99,6 @@ concept ordered_policy =
       { policy.erase(slot) } noexcept;
       { policy.victim() } noexcept -> std::same_as<slot_id>;
     };
+// clang-format on
 
 }  // namespace banyan

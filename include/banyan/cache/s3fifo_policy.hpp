@@ -21,7 +21,7 @@ namespace banyan {
 ///
 /// Source: Yang, Zhang, Qiu, Yue, Vigfusson: FIFO queues are all you need for cache eviction, SOSP 2023.
 ///
-/// Memory: 14 bytes per slot and 4 per entry (the ghosts). `stamp`, `touch`, `rank`: O(1), wait-free. `insert`,
+/// Memory: 10 bytes per slot and 4 per entry (the ghosts). `stamp`, `touch`, `rank`: O(1), wait-free. `insert`,
 /// `erase`: O(1). `victim`: O(1) amortised.
 class s3fifo_policy {
  public:
@@ -30,7 +30,7 @@ class s3fifo_policy {
   explicit s3fifo_policy(const policy_limits& limits)
       : main_target_{limits.entries - limits.entries / 10},
         links_{limits.slots},
-        hashes_{limits.slots},
+        hashes_{limits.hashes},
         queue_of_{limits.slots},
         counts_{limits.slots},
         ghosts_{static_cast<std::uint32_t>(std::uint64_t{limits.entries} * 9 / 10)} {}
@@ -47,7 +47,6 @@ class s3fifo_policy {
   }
 
   void insert(slot_id slot, std::uint32_t hash) noexcept {
-    hashes_[slot] = hash;
     join(slot, ghosts_.take(hash) ? queue::main : queue::small);
     newest_ = slot;
   }
@@ -85,7 +84,7 @@ class s3fifo_policy {
       if (slot == no_slot) return no_slot;
       const std::uint8_t count = counts_[slot].load(std::memory_order_relaxed);
       if (chances == 0 || count < (from_main ? 1 : promoted_at)) {
-        if (!from_main) ghosts_.insert(hashes_[slot]);
+        if (!from_main) ghosts_.insert(hashes_[slot].load(std::memory_order_relaxed));
         return slot;
       }
       counts_[slot].store(from_main ? static_cast<std::uint8_t>(count - 1) : std::uint8_t{0},
@@ -101,7 +100,7 @@ class s3fifo_policy {
 
   std::uint32_t main_target_;
   detail::slot_links links_;
-  zeroed_array<std::uint32_t> hashes_;
+  const std::atomic<std::uint32_t>* hashes_;
   zeroed_array<queue> queue_of_;
   zeroed_array<std::atomic<std::uint8_t>> counts_;
   detail::slot_list small_;

@@ -83,7 +83,8 @@ class eviction_order<Policy> {
 template <ordered_policy Policy>
 class eviction_order<Policy> {
  public:
-  explicit eviction_order(const policy_limits& limits) : policy_{limits}, flags_{limits.slots}, listed_{limits.slots} {}
+  explicit eviction_order(const policy_limits& limits)
+      : policy_{limits}, flags_{limits.slots}, listed_{limits.slots / 8 + 1} {}
 
   [[nodiscard]] Policy& policy() noexcept { return policy_; }
   [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
@@ -164,14 +165,20 @@ class eviction_order<Policy> {
     return (flags_[slot].fetch_and(static_cast<std::uint8_t>(~queued), std::memory_order_acq_rel) & live) != 0;
   }
 
+  [[nodiscard]] bool listed(slot_id slot) const noexcept { return (listed_[slot / 8] >> slot % 8 & 1) != 0; }
+  void list(slot_id slot, bool is) noexcept {
+    std::uint8_t& bits = listed_[slot / 8];
+    bits = static_cast<std::uint8_t>((bits & ~(1u << slot % 8)) | std::uint32_t{is} << slot % 8);
+  }
+
   template <class Stripe>
   void insert(slot_id slot, slot_table& slots, Stripe& mine) noexcept {
     if (!unqueue(slot)) {
       slots.vacate(slot, mine);
       return;
     }
-    if (listed_[slot] != 0) policy_.erase(slot);
-    listed_[slot] = 1;
+    if (listed(slot)) policy_.erase(slot);
+    list(slot, true);
     policy_.insert(slot, slots.hash(slot));
   }
 
@@ -188,7 +195,7 @@ class eviction_order<Policy> {
     for (;;) {
       const slot_id slot = policy_.victim();
       if (slot == no_slot) return no_slot;
-      listed_[slot] = 0;
+      list(slot, false);
       // Its entry may have left before, or a new one be about to be listed: not the policy's choice then.
       if (flags_[slot].load(std::memory_order_relaxed) == live) return slot;
     }
@@ -232,7 +239,7 @@ class eviction_order<Policy> {
 
   Policy policy_;
   zeroed_array<std::atomic<std::uint8_t>> flags_;
-  zeroed_array<std::uint8_t> listed_;
+  zeroed_array<std::uint8_t> listed_;  // a bit for each slot: the turn's own, so others need no atomic
   std::uint32_t collected_ = 0;
   alignas(64) std::atomic<std::uint32_t> turn_{0};
   alignas(64) index_stack fresh_;

@@ -22,6 +22,9 @@ class slot_table {
   }
   void set_hash(slot_id slot, std::uint32_t hash) noexcept { hashes_[slot].store(hash, std::memory_order_relaxed); }
 
+  /// The same by slot, for a policy.
+  [[nodiscard]] const std::atomic<std::uint32_t>* hashes() const noexcept { return hashes_.data(); }
+
   [[nodiscard]] std::uint32_t size() const noexcept { return static_cast<std::uint32_t>(hashes_.size()); }
 
   /// The link of a slot, for the one stack that the slot is in.
