@@ -60,7 +60,7 @@ class entry_table {
         entry_limit_{limits.entries},
         counts_entries_{limits.entries < limits.capacity},
         removed_{std::move(removed)},
-        head_words_{limits.entries + limits.entries / 2 + 1},
+        head_words_{limits.entries + limits.entries / 4 + 1},
         node_words_{limits.entries + stripe_count * store::nodes_per_thread, limits.entries},
         extras_{node_words_.size()},
         stripes_{stripe_count},
