@@ -1,12 +1,12 @@
 #include <banyan/core/hazard_domain.hpp>
 #include <banyan/core/hazard_pointer.hpp>
 
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -22,7 +22,6 @@
 namespace {
 
 using banyan::hazard_domain;
-using banyan::hazard_pointer;
 using banyan::hazard_slots;
 
 // Lives in memory that is never freed, so that use after reclamation shows as a wrong canary on any build.
@@ -191,6 +190,77 @@ TEST_CASE("chains whose deleters retire the next link do not recurse", "[core][h
   for (std::size_t i = 0; i < length; ++i) domain.reclaim();
   CHECK(deleted == chains * length);
   CHECK(deepest == 1);
+}
+
+// A reader whose store became visible only by the barrier, at the last moment: the barrier itself publishes it.
+struct publishing_barrier {
+  static inline banyan::detail::hazard_slot* slot = nullptr;
+  static inline const void* address = nullptr;
+  [[nodiscard]] static bool light() noexcept { return true; }
+  static void heavy() noexcept { slot->store(reinterpret_cast<std::uintptr_t>(address)); }
+};
+
+TEST_CASE("the barrier comes between unlinking and the scan", "[core][hazard]") {
+  banyan::detail::hazard_records<publishing_barrier> records;
+  banyan::detail::retired_objects retired;
+  auto* const record = records.take_record();
+  REQUIRE(record != nullptr);
+  static int freed = 0;
+  struct object : banyan::detail::retired_node {
+    object() {
+      retired_address = this;
+      reclaim_retired = [](banyan::detail::retired_node&) noexcept { ++freed; };
+    }
+  } node;
+  publishing_barrier::slot = &record->slots[3];
+  publishing_barrier::address = &node;
+  retired.push(node, 0, records);
+  retired.reclaim(*record, records);
+  CHECK(freed == 0);
+  publishing_barrier::address = nullptr;
+  retired.reclaim(*record, records);
+  CHECK(freed == 1);
+  delete record;
+}
+
+TEST_CASE("a source that changes after the hazard was published is loaded again", "[core][hazard]") {
+  int a = 0;
+  int b = 0;
+  int c = 0;
+  std::atomic<int*> source{&a};
+  std::vector<const int*> published_in_turn;
+  const int* const got = banyan::detail::load_protected(source, [&](const int* p) {
+    published_in_turn.push_back(p);
+    if (p == &a) source = &b;  // a writer comes in between
+    if (p == &b) source = &c;
+  });
+  CHECK(got == &c);
+  CHECK(published_in_turn == std::vector<const int*>{&a, &b, &c});
+}
+
+TEST_CASE("without asymmetric barrier reader and scan meet in each record", "[core][hazard]") {
+  banyan::detail::hazard_records<banyan::detail::symmetric_barrier> records;
+  auto* const first = records.take_record();
+  auto* const second = records.take_record();
+  auto* const overflow = records.take_overflow();
+  REQUIRE(second != nullptr);
+  REQUIRE(overflow != nullptr);
+  const std::uint32_t before = first->meeting;
+  records.publish(first->slots[0], first->meeting, &records);
+  CHECK(first->meeting == before + 1);
+  records.publish(*overflow, records.meeting_of(*overflow), &records);
+  const std::uint32_t met = records.meeting_of(*overflow);
+  const std::uint32_t other = second->meeting;
+  records.synchronize();
+  CHECK(first->meeting == before + 2);
+  CHECK(second->meeting == other + 1);
+  CHECK(records.meeting_of(*overflow) == met + 1);
+  std::size_t seen = 0;
+  records.for_each_hazard([&](const void* p) { seen += p == &records ? 1U : 0U; });
+  CHECK(seen == 2);
+  delete reinterpret_cast<banyan::detail::overflow_slot*>(overflow);
+  delete second;
+  delete first;
 }
 
 TEST_CASE("records are reused: ten thousand short threads need a handful", "[core][hazard]") {

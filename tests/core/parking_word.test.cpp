@@ -60,6 +60,25 @@ TEST_CASE("two threads hand a turn to each other without losing a wake-up", "[co
   CHECK(plain == 2 * rounds);
 }
 
+TEST_CASE("a notification without a change wakes nobody for good", "[core][parking_word]") {
+  parking_word word;
+  std::atomic<bool> returned{false};
+  std::thread waiter([&] {
+    word.wait(0);
+    returned = true;
+  });
+  bool too_early = false;
+  for (int i = 0; i < 50; ++i) {
+    word.notify_all();
+    std::this_thread::sleep_for(std::chrono::microseconds{100});
+    too_early = too_early || returned;
+  }
+  word.value().store(1, std::memory_order_release);
+  word.notify_one();
+  waiter.join();
+  CHECK_FALSE(too_early);
+}
+
 TEST_CASE("notify_all wakes everybody", "[core][parking_word]") {
   parking_word word;
   std::atomic<int> woken{0};

@@ -78,6 +78,17 @@ TEST_CASE("an update that throws changes nothing", "[core][published]") {
 #endif
 }
 
+TEST_CASE("an update that another writer overtakes starts again from the new value", "[core][published]") {
+  published<int> p{1};
+  int calls = 0;
+  p.update([&](int old) {
+    if (++calls == 1) p.publish(10);
+    return old + 1;
+  });
+  CHECK(calls == 2);
+  CHECK(*p.read() == 11);
+}
+
 TEST_CASE("updates are not lost and readers see whole values in order", "[core][published]") {
   {
     published<twice> p{twice{0}};

@@ -28,8 +28,8 @@ void wait_for(const std::atomic<bool>& flag) {
 // A call for "k" that runs until `let_go`, and others that have joined it. Joining shows in nothing but time, so
 // `joined` callers are given some before the test goes on; a late one would start a call of its own and be counted.
 template <class Keep>
-std::vector<int> run_together(flights& f, int joiners, std::atomic<int>& loads, std::function<int()> load,
-                              std::function<void()> meanwhile, Keep keep) {
+std::vector<int> run_together(flights& f, int joiners, std::atomic<int>& loads, const std::function<int()>& load,
+                              const std::function<void()>& meanwhile, Keep keep) {
   std::vector<int> results(static_cast<std::size_t>(joiners) + 1, -1);
   std::atomic<bool> started{false};
   std::atomic<bool> let_go{false};
@@ -64,6 +64,27 @@ std::vector<int> run_together(flights& f, int joiners, std::atomic<int>& loads, 
 }
 
 const auto keep_nothing = [](const int&, flights::call&) {};
+
+TEST_CASE("the states of a call", "[core][single_flight]") {
+  using state = banyan::detail::flight_state;
+  state committed;
+  CHECK(committed.join());
+  CHECK(committed.join());
+  CHECK(committed.try_commit());
+  CHECK(committed.join());
+  committed.forget();
+  CHECK(committed.try_commit());
+  CHECK_FALSE(committed.join());
+  CHECK(committed.close() == 3);
+  state forgotten;
+  forgotten.forget();
+  CHECK_FALSE(forgotten.join());
+  CHECK_FALSE(forgotten.try_commit());
+  CHECK(forgotten.close() == 0);
+  state closed;
+  CHECK(closed.close() == 0);
+  CHECK_FALSE(closed.join());
+}
 
 TEST_CASE("alone it just runs", "[core][single_flight]") {
   flights f;

@@ -1,5 +1,6 @@
 #include <banyan/core/striped_counter.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <thread>
@@ -12,9 +13,13 @@ namespace {
 TEST_CASE("nothing is lost, with fewer and with more threads than stripes", "[core][striped_counter]") {
   banyan::striped_counter<16> wide;
   banyan::striped_counter<2> narrow;
+  std::atomic<int> alive{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&] {
+      banyan::hazard_domain::global().local();
+      ++alive;
+      while (alive < 8) std::this_thread::yield();  // all at once, so that there are more threads than narrow stripes
       for (int i = 0; i < 5000; ++i) {
         wide.add();
         narrow.add(3);

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #if defined(__linux__)
-#include <time.h>
+#include <ctime>
 #endif
 
 namespace banyan {

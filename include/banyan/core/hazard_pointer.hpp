@@ -35,10 +35,10 @@ class hazard_pointer_obj_base : private detail::retired_node {
 
  protected:
   hazard_pointer_obj_base() = default;
-  hazard_pointer_obj_base(const hazard_pointer_obj_base&) = default;
-  hazard_pointer_obj_base(hazard_pointer_obj_base&&) = default;
-  hazard_pointer_obj_base& operator=(const hazard_pointer_obj_base&) = default;
-  hazard_pointer_obj_base& operator=(hazard_pointer_obj_base&&) = default;
+  // Copies are objects of their own: neither retired nor with a deleter yet.
+  hazard_pointer_obj_base(const hazard_pointer_obj_base&) noexcept(std::is_nothrow_default_constructible_v<D>)
+      : detail::retired_node{} {}
+  hazard_pointer_obj_base& operator=(const hazard_pointer_obj_base&) noexcept { return *this; }
   ~hazard_pointer_obj_base() = default;
 
  private:
@@ -83,10 +83,7 @@ class hazard_pointer {
   /// Lock-free: each repetition means that somebody changed `src`.
   template <class T>
   [[nodiscard]] T* protect(const std::atomic<T*>& src) noexcept {
-    T* ptr = src.load(std::memory_order_relaxed);
-    while (!try_protect(ptr, src)) {
-    }
-    return ptr;
+    return detail::load_protected(src, [this](const T* seen) { reset_protection(seen); });
   }
 
   /// Protects `ptr` if `src` still holds it; if not, protects nothing, sets `ptr` to what `src` holds, returns false.

@@ -12,8 +12,8 @@
 #if defined(__linux__) && __has_include(<linux/futex.h>)
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+#include <ctime>
 #if defined(SYS_futex)
 #define BANYAN_HAS_FUTEX 1
 #endif

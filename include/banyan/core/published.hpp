@@ -39,20 +39,13 @@ class published {
 
    private:
     friend published;
-    explicit pin(const published& from) : hazard_{*from.domain_} {
-      const node* seen = from.current_.load(std::memory_order_relaxed);
-      for (;;) {
-        hazard_.publish(0, seen);
-        // (1) acquire: pairs with the release in (2).
-        const node* const again = from.current_.load(std::memory_order_acquire);
-        if (again == seen) break;
-        seen = again;
-      }
-      node_ = seen;
-    }
+    explicit pin(const published& from)
+        : hazard_{*from.domain_},
+          // (1) acquire, inside: pairs with the release in (2).
+          node_{detail::load_protected(from.current_, [this](const node* seen) { hazard_.publish(0, seen); })} {}
 
     hazard_slots<1> hazard_;
-    const node* node_ = nullptr;
+    const node* node_;
   };
 
   /// A value of `T{}`. Throws what that throws, and `std::bad_alloc`.
@@ -93,7 +86,7 @@ class published {
         // (2) release, acquire: as in publish.
         if (current_.compare_exchange_strong(expected, fresh.get(), std::memory_order_acq_rel,
                                              std::memory_order_relaxed)) {
-          fresh.release();
+          static_cast<void>(fresh.release());
           old = expected;
         }
       }

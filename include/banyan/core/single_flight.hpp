@@ -157,11 +157,10 @@ class single_flight {
         case step::in_place:
           fresh.reset();
           return load(key);
-        case step::joined:
-          return *std::move(result);
-        case step::again:
+        case step::look_at_result:
           break;
       }
+      if (result.has_value()) return *std::move(result);
     }
   }
 
@@ -248,7 +247,7 @@ class single_flight {
     detail::marked_list::unlinked links;
   };
 
-  enum class step { lead, in_place, joined, again };
+  enum class step { lead, in_place, look_at_result };  // the last: try again if there is none
 
   [[nodiscard]] detail::marked_list& bucket(std::uint64_t hash) noexcept {
     // From the top and the bottom, for a user's hash may be good in one of them only.
@@ -285,7 +284,7 @@ class single_flight {
         if (running->leader == me) return step::in_place;
         if (!running->state.join()) {
           detail::marked_list::mark_as_left(*found);  // it has its result already and is about to leave
-          return step::again;
+          return step::look_at_result;
         }
         stay.publish(0, running);  // while `hazards` still protects it, so there is nothing to validate
       }
@@ -294,14 +293,14 @@ class single_flight {
     if (running == nullptr) {
       if (fresh != nullptr) return step::lead;
       fresh = std::make_unique<flight>(key, hash, me);
-      return step::again;
+      return step::look_at_result;
     }
     fresh.reset();
     registered.end();
     take_result(*running, result);
-    if (result.has_value()) return step::joined;
-    registered.begin();  // its thread was cancelled inside `load`, which leaves neither a value nor an exception
-    return step::again;
+    // No value and no exception: the thread was cancelled inside `load`. Then we try ourselves.
+    if (!result.has_value()) registered.begin();
+    return step::look_at_result;
   }
 
   static void take_result(flight& from, std::optional<Value>& result) {
@@ -333,7 +332,7 @@ class single_flight {
 
     void has(const Value& value) noexcept { value_ = &value; }
 #if defined(__cpp_exceptions)
-    void failed(std::exception_ptr error) noexcept { which_->error = std::move(error); }
+    void failed(const std::exception_ptr& error) noexcept { which_->error = error; }
 #endif
 
     ~landing() {

@@ -130,6 +130,19 @@ class growing_list {
   std::atomic<Node*> head_{nullptr};
 };
 
+/// What `source` points to, protected: `publish(p)` announces it, and it was still there afterwards. Lock-free: each
+/// repetition means that somebody changed `source`.
+template <class T, class Publish>
+[[nodiscard]] T* load_protected(const std::atomic<T*>& source, Publish publish) noexcept {
+  T* seen = source.load(std::memory_order_relaxed);
+  for (;;) {
+    publish(seen);
+    T* const again = source.load(std::memory_order_acquire);  // pairs with the release by which the writer put it there
+    if (again == seen) return seen;
+    seen = again;
+  }
+}
+
 /// The barrier of a domain that has no help from the operating system.
 struct symmetric_barrier {
   [[nodiscard]] static constexpr bool light() noexcept { return false; }

@@ -52,11 +52,10 @@ class marked_list {
           if (link->compare_exchange_strong(expected, to_word(fresh), std::memory_order_seq_cst)) return nullptr;
           break;
         }
-        if (is_marked(word)) break;  // the element we stand on has left: what follows it may be gone
         marked_link* const current = to_link(word);
         hazards.publish(slot, current);
-        // Still linked from an element that we protect and that had not left: so it was not retired before we
-        // published.
+        // Still linked from an element that we protect and that has not left (`word` bears no mark), so it was not
+        // retired before we published.
         if (link->load(std::memory_order_acquire) != word) break;                   // as (1)
         const std::uintptr_t next = current->next.load(std::memory_order_seq_cst);  // as (1)
         if (is_marked(next)) {
