@@ -116,7 +116,7 @@ class eviction_order<Policy> {
   slot_id admit(slot_id slot, std::uint32_t, bool full, slot_table& slots, Stripes& stripes, Stripe& mine) noexcept {
     if (!try_turn()) {
       fresh_.push(slot, slots.links());
-      return full ? sampled(slots, mine) : no_slot;
+      return full ? sampled(slot, slots, mine) : no_slot;
     }
     if constexpr (requires { policy_.collect(mine.policy); }) collect_some(stripes);
     insert_fresh(slots, mine);
@@ -127,12 +127,12 @@ class eviction_order<Policy> {
   }
 
   template <class Stripe>
-  slot_id victim(slot_id, slot_table& slots, Stripe& mine) noexcept {
-    if (!try_turn()) return sampled(slots, mine);
+  slot_id victim(slot_id keep, slot_table& slots, Stripe& mine) noexcept {
+    if (!try_turn()) return sampled(keep, slots, mine);
     insert_fresh(slots, mine);
     slot_id leaving = listed_victim();
     end_turn();
-    return leaving != no_slot ? leaving : sampled(slots, mine);
+    return leaving != no_slot ? leaving : sampled(keep, slots, mine);
   }
 
   template <class Stripe>
@@ -202,7 +202,7 @@ class eviction_order<Policy> {
   }
 
   template <class Stripe>
-  slot_id sampled(slot_table& slots, Stripe& mine) noexcept {
+  slot_id sampled(slot_id keep, slot_table& slots, Stripe& mine) noexcept {
     const std::uint32_t slot_limit = slots.high_water();
     if (slot_limit == 0) return no_slot;
     slot_id best = no_slot;
@@ -213,7 +213,7 @@ class eviction_order<Policy> {
     for (std::uint32_t i = 0; i < sample_size; ++i) {
       // Neighbours of one random place: one miss of the cache instead of eight.
       const auto slot = static_cast<slot_id>((random + i) % slot_limit);
-      if ((flags_[slot].load(std::memory_order_relaxed) & live) == 0) continue;
+      if (slot == keep || (flags_[slot].load(std::memory_order_relaxed) & live) == 0) continue;
       if (const std::uint64_t rank = policy_.rank(slot); best == no_slot || rank < lowest) {
         best = slot;
         lowest = rank;
@@ -223,7 +223,7 @@ class eviction_order<Policy> {
     // A nearly empty table: look at every slot once, from the random place on.
     for (std::uint32_t i = 0; i < slot_limit; ++i) {
       const auto slot = static_cast<slot_id>((random + i) % slot_limit);
-      if ((flags_[slot].load(std::memory_order_relaxed) & live) != 0) return slot;
+      if (slot != keep && (flags_[slot].load(std::memory_order_relaxed) & live) != 0) return slot;
     }
     return no_slot;
   }
