@@ -50,10 +50,20 @@ struct cache_node {
         if (key != nullptr) std::destroy_at(key);
       }
     };
-    rollback guard{::new (static_cast<void*>(key_bytes)) Key(std::forward<K>(key))};
-    ::new (static_cast<void*>(value_bytes)) Value(std::forward<V>(value));
+    rollback guard{::new (static_cast<void*>(key_bytes)) Key(converted<Key>(std::forward<K>(key)))};
+    ::new (static_cast<void*>(value_bytes)) Value(converted<Value>(std::forward<V>(value)));
     guard.key = nullptr;
     if constexpr (keeps_hash) hash.value = key_hash;
+  }
+
+  // Between numbers the caller's conversion is meant, as in a standard container's emplace: no warning about it here.
+  template <class T, class U>
+  static constexpr decltype(auto) converted(U&& from) {
+    if constexpr (std::is_arithmetic_v<T> && std::is_arithmetic_v<std::remove_cvref_t<U>>) {
+      return static_cast<T>(from);
+    } else {
+      return std::forward<U>(from);
+    }
   }
 
   void destroy() noexcept {
