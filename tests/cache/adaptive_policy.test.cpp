@@ -128,11 +128,11 @@ TEST_CASE("adaptive: every slot that is inserted leaves exactly once", "[cache][
   for (const std::uint32_t entries : {1u, 2u, 3u, 40u, 512u, 513u, 3000u}) {
     CAPTURE(entries);
     const std::uint32_t slots = entries + 50;
-    const auto policy =
-        std::make_unique<adaptive_policy>(banyan::policy_limits{.slots = slots, .entries = entries, .seed = seed});
+    std::vector<std::atomic<std::uint32_t>> hashes(slots);
+    const auto policy = std::make_unique<adaptive_policy>(
+        banyan::policy_limits{.slots = slots, .entries = entries, .seed = seed, .hashes = hashes.data()});
     const auto local = std::make_unique<adaptive_policy::local>();
     std::vector<bool> in(slots);
-    std::vector<std::uint32_t> hashes(slots);
     std::uint32_t present = 0;
     for (int i = 0; i < 60'000; ++i) {
       const auto slot = static_cast<slot_id>(random() % slots);
@@ -171,6 +171,35 @@ TEST_CASE("adaptive: every slot that is inserted leaves exactly once", "[cache][
     }
     REQUIRE(policy->victim() == no_slot);
   }
+}
+
+TEST_CASE("adaptive: the history tells how long ago and how often, and forgets the oldest", "[cache][adaptive]") {
+  constexpr std::uint32_t size = 10'000;
+  banyan::detail::insertion_history history{size, size};
+  const auto hash = [](std::uint32_t i) { return i * 0x9e3779b1u ^ i >> 7; };
+  for (std::uint32_t i = 0; i < 100'000; ++i) history.put(hash(i), i, i, i % 20);
+  std::uint32_t remembered = 0;
+  std::uint32_t wrong = 0;
+  for (std::uint32_t i = 100'000 - size / 2; i < 100'000; ++i) {
+    const auto found = history.take(hash(i), 100'000, size);
+    if (found.count == 0) continue;
+    ++remembered;
+    const std::uint32_t distance = 100'000 - i;
+    const bool right = found.count == std::min(i % 20 + 1, history.most_counted) && found.distance + 64 > distance &&
+                       found.distance < distance + 64;
+    if (!right) ++wrong;
+  }
+  CHECK(remembered > size / 2 * 9 / 10);
+  CHECK(wrong < size / 100);
+  std::uint32_t unknown = 0;
+  for (std::uint32_t i = 100'000 - size / 2; i < 100'000; ++i)
+    unknown += history.take(hash(i), 100'000, size).count == 0;
+  CHECK(unknown > size / 2 * 98 / 100);  // each was taken before
+  std::uint32_t old = 0;
+  for (std::uint32_t i = 0; i < 50'000; ++i) old += history.take(hash(i), 100'000, size).count != 0;
+  CHECK(old < 50'000 / 50);
+  history.put(77, 100'000, 100'000, 0);
+  CHECK(history.take(77, 100'000 + 300, 200).count == 0);  // farther back than the memory asked for
 }
 
 TEST_CASE("adaptive: capacities of one and two hold what was asked for last", "[cache][adaptive]") {

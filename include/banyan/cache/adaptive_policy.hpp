@@ -7,6 +7,7 @@
 #include <banyan/cache/eviction_policy.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 namespace banyan {
@@ -25,7 +26,7 @@ namespace banyan {
 /// A hit raises the entry's mark: one relaxed store, and nothing when the entry is warm. A sampled hit is also noted in
 /// the thread's own ring, where it waits for `collect`; what does not fit is lost, which costs only knowledge.
 ///
-/// Memory: 13 bytes per slot and 8 per entry, and for the shadows about 200 KB, or up to 800 bytes per entry where it
+/// Memory: 12 bytes per slot and 4 per entry, and for the shadows about 200 KB, or up to 800 bytes per entry where it
 /// imitates. `stamp`, `touch`, `rank`: O(1), wait-free. `insert`: O(1), but O(entries) when a cache of at most 512
 /// entries changes its plan. `erase`, `victim`: O(1). `collect`: O(1) for each hit noted, at most 128.
 class adaptive_policy {
@@ -38,8 +39,9 @@ class adaptive_policy {
   explicit adaptive_policy(const policy_limits& limits)
       : imitates_{limits.entries <= imitated_entries},
         sampled_below_{imitates_ ? ~std::uint64_t{0} : (std::uint64_t{shadow_entries} << 32) / limits.entries},
+        hashes_{limits.hashes},
         experts_{imitates_ ? limits.entries : shadow_entries},
-        queues_{limits.slots, limits.entries, imitates_ ? 0 : 2 * limits.entries, experts_.plan()} {
+        queues_{limits.slots, limits.entries, imitates_ ? 0 : 5 * (limits.entries / 4), experts_.plan()} {
     if (imitates_) contents_ = detail::imitated_contents{limits.slots, limits.entries};
   }
 
@@ -74,7 +76,11 @@ class adaptive_policy {
   }
 
   [[nodiscard]] slot_id victim() noexcept {
-    if (!imitates_) return queues_.victim();
+    if (!imitates_) {
+      const slot_id slot = queues_.victim();
+      if (slot != no_slot) queues_.remember(slot, hashes_[slot].load(std::memory_order_relaxed));
+      return slot;
+    }
     return contents_.victim([this](slot_id slot) { return queues_.use_up(slot); });
   }
 
@@ -102,6 +108,7 @@ class adaptive_policy {
 
   bool imitates_;
   std::uint64_t sampled_below_;
+  const std::atomic<std::uint32_t>* hashes_;
   detail::expert_panel experts_;
   detail::segmented_queues queues_;     // when it imitates: only the marks are used
   detail::imitated_contents contents_;  // unused when it does not

@@ -23,8 +23,8 @@ namespace banyan::detail {
 /// A shadow cache holds hashes only. The shadows hold mostly the same ones, so they share one index and one numbering:
 /// a hash has a slot while any of them holds it.
 ///
-/// Memory: at most 14 bytes for each expert's share in each slot and 21 per slot, for as many slots as are needed at a
-/// time, and 32 bytes per entry and expert. `request`: O(1) for each plan. Sequential code.
+/// Memory: at most 13 bytes for each expert's share in each slot and 21 per slot, for as many slots as are needed at a
+/// time, and 26 bytes per entry and expert. `request`: O(1) for each plan. Sequential code.
 class expert_panel {
  public:
   static constexpr std::uint32_t experts = 6;
@@ -118,6 +118,7 @@ class expert_panel {
     holders_[slot] = static_cast<std::uint8_t>(holders_[slot] | 1u << expert);
     if (shadow.size() <= entries_) return no_slot;
     const slot_id leaving = shadow.victim();
+    shadow.remember(leaving, index_.hash(leaving));
     holders_[leaving] = static_cast<std::uint8_t>(holders_[leaving] & ~(1u << expert));
     return leaving;
   }
