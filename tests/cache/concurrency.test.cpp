@@ -117,7 +117,8 @@ TEMPLATE_LIST_TEST_CASE("operations on one key are linearizable", "", banyan::te
   check_histories<TestType>(1, "linearizable, one");
 }
 
-TEMPLATE_LIST_TEST_CASE("without evictions the cache is a linearizable map", "", banyan::testing::every_policy) {
+TEMPLATE_LIST_TEST_CASE("without evictions the cache is a linearizable map", "",
+                        banyan::testing::one_policy_of_each_kind) {
   constexpr std::size_t threads = 3;
   constexpr std::size_t calls = 150;
   for (std::uint64_t round = 0; round < static_cast<std::uint64_t>(4 * effort); ++round) {
@@ -171,7 +172,7 @@ TEMPLATE_LIST_TEST_CASE("without evictions the cache is a linearizable map", "",
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("compute loses no increment", "", banyan::testing::every_policy) {
+TEMPLATE_LIST_TEST_CASE("compute loses no increment", "", banyan::testing::one_policy_of_each_kind) {
   banyan::basic_cache<std::string, std::uint64_t, TestType> cache{{.capacity = 16}};
   constexpr std::uint64_t each = 3000 * effort;
   in_threads(4, [&](std::size_t t) {

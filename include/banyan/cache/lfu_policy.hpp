@@ -24,8 +24,8 @@ namespace banyan {
 ///
 /// A hit is a load and a relaxed store of the entry's mark.
 ///
-/// Memory: 8 bytes per slot and 0.5 to 1 per entry. `stamp`, `touch`, `rank`, `claim`, `vacate`: O(1), wait-free. `victim`:
-/// lock-free; some 32 marks read on average above 512 slots, all of them below.
+/// Memory: 8 bytes per slot and 0.5 to 1 per entry. `stamp`, `touch`, `rank`, `claim`, `vacate`: O(1), wait-free.
+/// `victim`: lock-free; some 32 marks read on average above 512 slots, all of them below.
 class lfu_policy {
  public:
   struct local {
