@@ -26,7 +26,7 @@ namespace banyan {
 /// A hit raises the entry's mark: one relaxed store, and nothing when the entry is warm. A sampled hit is also noted in
 /// the thread's own ring, where it waits for `collect`; what does not fit is lost, which costs only knowledge.
 ///
-/// Memory: 12 bytes per slot and 4 per entry, and for the shadows about 200 KB, or up to 800 bytes per entry where it
+/// Memory: 12 bytes per slot and 5 per entry, and for the shadows about 200 KB, or up to 800 bytes per entry where it
 /// imitates. `stamp`, `touch`, `rank`: O(1), wait-free. `insert`: O(1), but O(entries) when a cache of at most 512
 /// entries changes its plan. `erase`, `victim`: O(1). `collect`: O(1) for each hit noted, at most 128.
 class adaptive_policy {
@@ -41,7 +41,7 @@ class adaptive_policy {
         sampled_below_{imitates_ ? ~std::uint64_t{0} : (std::uint64_t{shadow_entries} << 32) / limits.entries},
         hashes_{limits.hashes},
         experts_{imitates_ ? limits.entries : shadow_entries},
-        queues_{limits.slots, limits.entries, imitates_ ? 0 : 5 * (limits.entries / 4), experts_.plan()} {
+        queues_{limits.slots, limits.entries, imitates_ ? 0 : 3 * (limits.entries / 2), experts_.plan()} {
     if (imitates_) contents_ = detail::imitated_contents{limits.slots, limits.entries};
   }
 
