@@ -72,6 +72,8 @@ concept eviction_policy =
 ///   after it, unless it is touched first. False if somebody else has claimed it, or it is vacant. Any thread;
 ///   wait-free. So a thread that stops while it evicts keeps one entry from leaving, and nobody else from evicting.
 /// * `vacate(slot)`: the entry has left; the slot is no victim until it is stamped again. Any thread; wait-free.
+/// * optionally `upcoming(high_water, local)`: the slot that `victim` is likely to name next in this thread, or
+///   `no_slot`: the cache prefetches its entry. Any thread; wait-free.
 // clang-format off
 template <class Policy>
 concept ranked_policy = eviction_policy<Policy> && requires(Policy& policy, typename Policy::local& local, slot_id slot,

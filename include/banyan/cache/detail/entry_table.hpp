@@ -108,7 +108,7 @@ class entry_table {
     local_stripe* operator->() const noexcept { return mine_; }
 
    private:
-    // More than a thousand threads at once: the sixty-five thousandth of them may have to wait for one of the 64.
+    // More threads at once than there are stripes of their own: the rest share some, and wait while all are borrowed.
     void borrow(entry_table& table, std::uint32_t index) noexcept {
       table.raise_in_use(stripe_count);
       for (std::uint32_t i = index;; ++i) {
