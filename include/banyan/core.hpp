@@ -8,6 +8,7 @@
 #include <banyan/core/hash.hpp>
 #include <banyan/core/hazard_domain.hpp>
 #include <banyan/core/hazard_pointer.hpp>
+#include <banyan/core/hazard_slots.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/core/parking_word.hpp>
 #include <banyan/core/process_seed.hpp>

@@ -1,5 +1,6 @@
 #include <banyan/core/hazard_domain.hpp>
 #include <banyan/core/hazard_pointer.hpp>
+#include <banyan/core/hazard_slots.hpp>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,11 +13,14 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <new>
 #include <set>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/failing_allocator.hpp"
 #include "support/stop_a_thread.hpp"
 
 namespace {
@@ -261,6 +265,134 @@ TEST_CASE("without asymmetric barrier reader and scan meet in each record", "[co
   delete reinterpret_cast<banyan::detail::overflow_slot*>(overflow);
   delete second;
   delete first;
+}
+
+// Two threads that each store and then load what the other stores, in lockstep: how often neither saw the other's.
+// `reader_barrier` and `other_barrier` are what stands between store and load.
+template <class ReaderBarrier, class OtherBarrier>
+std::uint64_t both_missed(int rounds, ReaderBarrier reader_barrier, OtherBarrier other_barrier) {
+  struct alignas(128) word {
+    std::atomic<int> value{0};
+  };
+  word a;
+  word b;
+  word reader_at;
+  word other_at;
+  std::uint64_t missed = 0;
+  int reader_saw = 0;
+  const auto wait_for = [](const word& place, int round) {
+    for (int spins = 0; place.value.load(std::memory_order_acquire) < round; ++spins) {
+      if (spins > 1000) std::this_thread::yield();
+    }
+  };
+  // Each waits a while, now longer, now shorter, so that the two come to their stores together now and then.
+  const auto linger = [](int turns) {
+    for (int i = 0; i < turns; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
+  };
+  std::thread reader([&] {
+    for (int round = 1; round <= rounds; ++round) {
+      reader_at.value.store(2 * round - 1, std::memory_order_release);
+      wait_for(other_at, 2 * round - 1);
+      linger(round % 32);
+      a.value.store(round, std::memory_order_relaxed);
+      reader_barrier();
+      reader_saw = b.value.load(std::memory_order_relaxed);
+      reader_at.value.store(2 * round, std::memory_order_release);
+      wait_for(other_at, 2 * round);
+    }
+  });
+  for (int round = 1; round <= rounds; ++round) {
+    other_at.value.store(2 * round - 1, std::memory_order_release);
+    wait_for(reader_at, 2 * round - 1);
+    linger(round / 32 % 32);
+    b.value.store(round, std::memory_order_relaxed);
+    other_barrier();
+    const int saw = a.value.load(std::memory_order_relaxed);
+    wait_for(reader_at, 2 * round);
+    if (saw != round && reader_saw != round) ++missed;
+    other_at.value.store(2 * round, std::memory_order_release);
+  }
+  reader.join();
+  return missed;
+}
+
+TEST_CASE("of one that meets and one that synchronizes, at least one sees the other's store", "[core][hazard]") {
+  constexpr int rounds = 20000;
+  for (const bool asymmetric : {true, false}) {
+    hazard_domain& domain = hazard_domain::make_immortal(asymmetric);
+    CHECK(both_missed(
+              rounds, [&] { domain.meet(domain.local()); }, [&] { domain.synchronize(); }) == 0);
+  }
+}
+
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("without a barrier both can miss: the test above is able to fail", "[core][hazard]") {
+  const auto none = [] { std::atomic_signal_fence(std::memory_order_seq_cst); };
+  std::uint64_t missed = 0;
+  for (int attempt = 0; attempt < 100 && missed == 0; ++attempt) missed = both_missed(20000, none, none);
+  CHECK(missed > 0);
+}
+#endif
+
+TEST_CASE("meeting is a read-modify-write only where there is no asymmetric barrier", "[core][hazard]") {
+  banyan::detail::hazard_records<banyan::detail::symmetric_barrier> symmetric;
+  banyan::detail::hazard_records<publishing_barrier> asymmetric;
+  std::atomic<std::uint32_t> meeting{7};
+  asymmetric.meet(meeting);
+  CHECK(meeting == 7);
+  symmetric.meet(meeting);
+  CHECK(meeting == 8);
+}
+
+TEST_CASE("without memory a scope that must not throw says that it has no slots", "[core][hazard]") {
+  using banyan::testing::fail_nth_allocation;
+  static_assert(std::is_nothrow_constructible_v<hazard_slots<1>, std::nothrow_t, hazard_domain&>);
+  static hazard_domain& domain = hazard_domain::make_immortal();
+  int object = 0;
+  {
+    const fail_nth_allocation no_memory{1, fail_nth_allocation::all};
+    const hazard_slots<2> no_record{std::nothrow, domain};
+    const bool has = static_cast<bool>(no_record);
+    const banyan::testing::unfailing_section checks;
+    CHECK_FALSE(has);
+    CHECK(domain.slots() == 0);
+  }
+  {
+    hazard_slots<2> first{std::nothrow, domain};
+    REQUIRE(static_cast<bool>(first));
+    hazard_slots<5> second{std::nothrow, domain};
+    REQUIRE(static_cast<bool>(second));
+    second.publish(4, &object);
+    bool one_fits = false;
+    bool two_fit = false;
+    bool thrown = false;
+    {
+      const fail_nth_allocation no_memory{1, fail_nth_allocation::all};
+      const hazard_slots<2> two{std::nothrow, domain};
+      two_fit = static_cast<bool>(two);
+#if defined(__cpp_exceptions)
+      try {
+        const hazard_slots<2> insisting{domain};
+      } catch (const std::bad_alloc&) {
+        thrown = true;
+      }
+#endif
+      hazard_slots<1> one{std::nothrow, domain};
+      one_fits = static_cast<bool>(one);
+    }
+    CHECK(one_fits);
+    CHECK_FALSE(two_fit);
+    CHECK(thrown);
+    // What failed has given nothing back that others use, and kept nothing.
+    CHECK(published(domain) == std::set<const void*>{&object});
+    CHECK(domain.local().used.load() == 0x7f);
+    hazard_slots<2> outside{std::nothrow, domain};
+    REQUIRE(static_cast<bool>(outside));
+    outside.publish(1, &domain);
+    CHECK(published(domain) == std::set<const void*>{&object, &domain});
+  }
+  CHECK(published(domain).empty());
+  CHECK(domain.local().used.load() == 0);
 }
 
 TEST_CASE("records are reused: ten thousand short threads need a handful", "[core][hazard]") {

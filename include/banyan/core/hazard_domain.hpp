@@ -88,8 +88,17 @@ class hazard_domain {
     return find_or_take_record();
   }
 
+  /// The reader's half of the asymmetric barrier by itself, for protocols that publish something other than an address
+  /// (a flag, a count): the partner of `synchronize`. Let one thread store to A, `meet`, then load B, and another store
+  /// to B, `synchronize`, then load A: at least one of the two loads sees the other thread's store, or a later one. The
+  /// four accesses are to atomics, and may be relaxed; nothing is promised between two threads that both `meet`.
+  /// `record` is the calling thread's in this domain. Costs nothing but a compiler barrier where the domain is
+  /// `asymmetric()`, else a read-modify-write on a line of the thread's own. Wait-free, O(1).
+  BANYAN_ALWAYS_INLINE void meet(thread_record& record) noexcept { records_.meet(record.meeting); }
+
   /// The reclaiming side's barrier: every hazard that was published and then validated against what the caller had not
-  /// yet unlinked is seen by a `for_each_hazard` that follows. Lock-free: a system call of 2-20 us, or O(slots).
+  /// yet unlinked is seen by a `for_each_hazard` that follows. Also the partner of `meet`. Lock-free: a system call of
+  /// 2-20 us, or O(slots).
   void synchronize() noexcept {
     settle_barrier();
     records_.synchronize();
@@ -192,20 +201,23 @@ class hazard_domain {
     }
   }
 
-  // Where `block` fits into the record, or slot_count.
-  BANYAN_COLD static std::uint32_t find_room(thread_record& record, std::uint32_t block) noexcept {
-    record.collect_returned();
-    const std::uint32_t used = record.used.load(std::memory_order_relaxed) | ~thread_record::all_slots;
-    for (std::uint32_t first = 0; first < thread_record::slot_count; ++first) {
-      if ((used & (block << first)) == 0) return first;
-    }
-    return thread_record::slot_count;
-  }
+  struct slot_block {
+    detail::hazard_slot* slots;  // null: memory is out
+    std::uint32_t taken;         // their bits in the record; 0 when they lie outside it
+  };
 
-  detail::hazard_slot* take_overflow_scope() {
-    detail::hazard_slot* const slots = records_.take_overflow_scope();
-    if (slots == nullptr) out_of_memory();
-    return slots;
+  // Room for `block` anywhere in the record, or outside it. Handed out by value: a scope whose address went into a call
+  // could no longer be kept in registers.
+  BANYAN_COLD slot_block take_slots(thread_record& record, std::uint32_t block) noexcept {
+    record.collect_returned();
+    const std::uint32_t used = record.used.load(std::memory_order_relaxed);
+    for (std::uint32_t first = 0; first < thread_record::slot_count; ++first) {
+      const std::uint32_t wanted = block << first;
+      if (((used | ~thread_record::all_slots) & wanted) != 0) continue;
+      record.used.store(record.used.load(std::memory_order_relaxed) | wanted, std::memory_order_relaxed);
+      return {&record.slots[first], wanted};
+    }
+    return {records_.take_overflow_scope(), 0};
   }
 
   struct claimed_slot {
@@ -256,70 +268,6 @@ inline hazard_domain& hazard_domain::global() noexcept {
   return domain;
 }
 
-/// `N` hazards of the calling thread for the length of a scope: a local variable, never shared or passed to another
-/// thread. The protocol: load a pointer, `publish` it, load the pointer again (acquire); if it is unchanged, the object
-/// stays alive until the slot is cleared, published anew, or the scope ends.
-///
-/// Construction is wait-free, O(1), while the thread uses at most 8 slots; beyond, and at the thread's first use, it is
-/// lock-free, may allocate and throws `std::bad_alloc`. Everything else is wait-free, O(1).
-template <std::size_t N>
-class hazard_slots {
-  static_assert(N >= 1 && N <= detail::hazard_record::slot_count);
-
- public:
-  BANYAN_ALWAYS_INLINE explicit hazard_slots(hazard_domain& domain = hazard_domain::global())
-      : domain_{&domain}, record_{&domain.require_local()} {
-    using detail::hazard_record;
-    const std::uint32_t used = record_->used.load(std::memory_order_relaxed);
-    // The first free slot and its neighbours; scopes nest, so this nearly always fits.
-    const auto first =
-        static_cast<std::uint32_t>(std::countr_zero((~used & hazard_record::all_slots) | ~hazard_record::all_slots));
-    taken_ = block << first;
-    if (((used | ~hazard_record::all_slots) & taken_) == 0) [[likely]] {
-      record_->used.store(used | taken_, std::memory_order_relaxed);
-      slots_ = &record_->slots[first];
-      return;
-    }
-    const std::uint32_t found = domain.find_room(*record_, block);
-    if (found < hazard_record::slot_count) {
-      taken_ = block << found;
-      record_->used.store(record_->used.load(std::memory_order_relaxed) | taken_, std::memory_order_relaxed);
-      slots_ = &record_->slots[found];
-    } else {
-      taken_ = 0;
-      slots_ = domain.take_overflow_scope();
-    }
-  }
-
-  BANYAN_ALWAYS_INLINE ~hazard_slots() {
-    for (std::size_t i = 0; i < N; ++i) clear(i);
-    if (taken_ != 0) [[likely]] {
-      record_->used.store(record_->used.load(std::memory_order_relaxed) & ~taken_, std::memory_order_relaxed);
-    } else {
-      hazard_domain::records::give_back_overflow_scope(*slots_);
-    }
-  }
-
-  hazard_slots(const hazard_slots&) = delete;
-  hazard_slots& operator=(const hazard_slots&) = delete;
-
-  /// Announces use of `p` through slot `i`. The caller validates afterwards with an acquire load of where it found `p`.
-  BANYAN_ALWAYS_INLINE void publish(std::size_t i, const void* p) noexcept {
-    domain_->records_.publish(slots_[i], record_->meeting, p);
-  }
-
-  /// Ends the protection of what slot `i` names.
-  void clear(std::size_t i) noexcept { hazard_domain::records::clear(slots_[i]); }
-
-  [[nodiscard]] hazard_domain::thread_record& record() noexcept { return *record_; }
-
- private:
-  static constexpr std::uint32_t block = (1U << N) - 1;
-
-  hazard_domain* domain_;
-  hazard_domain::thread_record* record_;
-  detail::hazard_slot* slots_;  // N of them, side by side
-  std::uint32_t taken_;         // their bits in the record; 0 when they lie outside it
-};
-
 }  // namespace banyan
+
+#include <banyan/core/hazard_slots.hpp>  // last: it needs the whole domain, and whoever uses a domain needs it

@@ -211,6 +211,13 @@ class hazard_records {
   void publish(hazard_slot& slot, std::atomic<std::uint32_t>& meeting, const void* address) noexcept {
     // (1) release: pairs with (2), also when it replaces an older hazard, whose last use must come before.
     slot.store(reinterpret_cast<std::uintptr_t>(address), std::memory_order_release);
+    meet(meeting);
+  }
+
+  /// What stands between the store and the load of `publish`, on its own: the partner of `synchronize`. Of a store
+  /// before `meet` and a load after it in one thread, and a store before `synchronize` and a load after it in another,
+  /// at least one load sees the other thread's store. `meeting` as in `publish`. Wait-free.
+  void meet(std::atomic<std::uint32_t>& meeting) noexcept {
     if (barrier_.light()) {
       std::atomic_signal_fence(std::memory_order_seq_cst);  // heavy() turns this compiler barrier into a full one
     } else {
