@@ -48,6 +48,26 @@ class published {
     const node* node_;
   };
 
+  /// A value that is made but not yet visible; after `commit`, the one that was replaced. It dies with this object, or,
+  /// having been visible, once nobody pins it. For writers that hold a lock: nothing is destroyed while they do.
+  class staged {
+   public:
+    explicit staged(T value, hazard_domain& domain = hazard_domain::global())
+        : node_{std::make_unique<node>(std::move(value))}, domain_{&domain} {}
+    staged(staged&&) noexcept = default;
+    staged& operator=(staged&&) = delete;
+
+    ~staged() {
+      if (replaced_ && node_ != nullptr) discard(node_.release(), *domain_);
+    }
+
+   private:
+    friend published;
+    std::unique_ptr<node> node_;
+    hazard_domain* domain_;
+    bool replaced_ = false;
+  };
+
   /// A value of `T{}`. Throws what that throws, and `std::bad_alloc`.
   published() requires std::is_default_constructible_v<T> : published{T()} {}
 
@@ -69,7 +89,13 @@ class published {
   void publish(T value) {
     auto* const fresh = new node(std::move(value));
     // (2) release: pairs with (1). acquire: what we destroy was published by another thread's (2).
-    discard(current_.exchange(fresh, std::memory_order_acq_rel));
+    discard(current_.exchange(fresh, std::memory_order_acq_rel), *domain_);
+  }
+
+  /// Swaps the value with a staged one of the same domain, once. Wait-free, O(1).
+  void commit(staged& next) noexcept {
+    next.node_.reset(current_.exchange(next.node_.release(), std::memory_order_acq_rel));  // as (2)
+    next.replaced_ = true;
   }
 
   /// Replaces the value by `f(const T&)`; called again on the new current value when another writer came first, with
@@ -91,7 +117,7 @@ class published {
         }
       }
       if (old != nullptr) {
-        discard(old);
+        discard(old, *domain_);
         return;
       }
     }
@@ -99,9 +125,9 @@ class published {
 
  private:
   // Writers are rare and values may be large, so we do not wait for a batch.
-  void discard(node* old) noexcept {
-    old->retire(*domain_);
-    domain_->reclaim();
+  static void discard(node* old, hazard_domain& domain) noexcept {
+    old->retire(domain);
+    domain.reclaim();
   }
 
   hazard_domain* domain_;

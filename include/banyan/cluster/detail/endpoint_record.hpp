@@ -1,0 +1,207 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include <banyan/cluster/detail/cycle_counter.hpp>
+#include <banyan/cluster/detail/endpoint_state.hpp>
+#include <banyan/cluster/detail/signal.hpp>
+#include <banyan/cluster/endpoint_id.hpp>
+#include <banyan/core/hazard_domain.hpp>
+#include <banyan/core/hazard_pointer.hpp>
+#include <banyan/core/hazard_slots.hpp>
+
+namespace banyan::detail {
+
+/// Times inside the room are nanoseconds since the epoch of the cluster's clock.
+template <class TimePoint>
+[[nodiscard]] constexpr std::int64_t nanoseconds_of(TimePoint time) noexcept {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+/// What all endpoints of a cluster have in common.
+struct cluster_terms {
+  hazard_domain* domain = nullptr;
+  detail::stripes stripes{};
+  float decay = 0;                   // halvings of a latency per nanosecond
+  std::int64_t failure_penalty = 0;  // nanoseconds
+};
+
+/// One endpoint, apart from the user's value. It survives every change of the membership and lives until it has been
+/// removed, no list names it and no token is out.
+class endpoint_record : public hazard_pointer_obj_base<endpoint_record, void (*)(endpoint_record*)> {
+ public:
+  endpoint_record(const endpoint_record&) = delete;
+  endpoint_record& operator=(const endpoint_record&) = delete;
+
+  [[nodiscard]] endpoint_id id() const noexcept { return id_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] std::uint64_t name_hash() const noexcept { return name_hash_; }
+  [[nodiscard]] endpoint_state& state() noexcept { return state_; }
+  [[nodiscard]] const endpoint_state& state() const noexcept { return state_; }
+  [[nodiscard]] flight_cell* cells() const noexcept { return cells_.get(); }
+  [[nodiscard]] const cluster_terms& terms() const noexcept { return terms_; }
+
+  /// Start of the warm-up in nanoseconds; `not_warming` when there is none. Wait-free.
+  static constexpr std::int64_t not_warming = INT64_MIN;
+  [[nodiscard]] std::int64_t warming_since() const noexcept { return warming_since_.load(std::memory_order_relaxed); }
+  void warm_up(std::int64_t since) noexcept { warming_since_.store(since, std::memory_order_relaxed); }
+
+  /// The run of failures at which whoever watches is woken; 0: never.
+  void alarm_at(std::uint32_t failures) noexcept { alarm_.store(failures, std::memory_order_relaxed); }
+
+  /// See `endpoint_state::settle`. The caller protects the record by a hazard, or lists it.
+  void settle() noexcept {
+    if (state_.settle()) retire(destroy_, *terms_.domain);
+  }
+
+  /// A use went well or failed; `nanoseconds` it took, 0 when not known, and the time. Lock-free; wait-free but for the
+  /// failure that raises the alarm.
+  void report(std::uint32_t mine, bool success, std::int64_t nanoseconds, std::int64_t now) noexcept {
+    if (success) {
+      state_.count_success(mine);
+      if (nanoseconds > 0) sample_latency(mine, nanoseconds, now);
+      return;
+    }
+    sample_latency(mine, nanoseconds > terms_.failure_penalty ? nanoseconds : terms_.failure_penalty, now);
+    const std::uint32_t alarm = alarm_.load(std::memory_order_relaxed);
+    if (state_.count_failure(mine) == alarm && alarm != 0) signal_->raise();
+  }
+
+  /// What thread `mine` thinks is in flight: its own part exactly, the others' as of a few thousand cycles ago. So
+  /// threads that pick all the time do not fetch each other's cache lines every time.
+  [[nodiscard]] std::int64_t seen_in_flight(std::uint32_t mine, std::uint32_t cycles) noexcept {
+    flight_cell& own = cells_[mine];
+    if (cycles - own.flights_seen.load(std::memory_order_relaxed) > cycle_counter::microseconds_2) {
+      std::int64_t others = 0;
+      for (std::uint32_t i = 0; i < terms_.stripes.count(); ++i) {
+        if (i != mine) others += cells_[i].in_flight.load(std::memory_order_relaxed);
+      }
+      own.others.store(static_cast<std::int32_t>(others), std::memory_order_relaxed);
+      own.flights_seen.store(cycles, std::memory_order_relaxed);
+    }
+    const std::int64_t sum = own.in_flight.load(std::memory_order_relaxed) + own.others.load(std::memory_order_relaxed);
+    return sum > 0 ? sum : 0;
+  }
+
+  /// The same for the latency in nanoseconds, decayed; 0: none known.
+  [[nodiscard]] float seen_latency(std::uint32_t mine, std::uint32_t cycles, std::int64_t now) noexcept {
+    flight_cell& own = cells_[mine];
+    if (cycles - own.latency_seen.load(std::memory_order_relaxed) > cycle_counter::microseconds_2) {
+      own.others_latency.store(highest_latency(now, mine), std::memory_order_relaxed);
+      own.latency_seen.store(cycles, std::memory_order_relaxed);
+    }
+    const float others = own.others_latency.load(std::memory_order_relaxed);
+    const float latency = latency_of(own, now);
+    return others > latency ? others : latency;
+  }
+
+  /// The highest moving average of all stripes in nanoseconds, decayed; 0: none.
+  [[nodiscard]] float latency(std::int64_t now) const noexcept { return highest_latency(now, terms_.stripes.count()); }
+
+ protected:
+  using destructor = void (*)(endpoint_record*);
+
+  endpoint_record(endpoint_id id, std::string name, std::uint64_t name_hash, cluster_terms terms,
+                  std::shared_ptr<signal> alarm, destructor destroy)
+      : cells_{std::make_unique<flight_cell[]>(terms.stripes.count())},
+        id_{id},
+        terms_{terms},
+        state_{cells_.get(), terms.stripes},
+        name_hash_{name_hash},
+        name_{std::move(name)},
+        signal_{std::move(alarm)},
+        destroy_{destroy} {}
+  ~endpoint_record() = default;
+
+ private:
+  // Takes a sample into the moving average of a stripe: a higher one at once, a lower one by how long ago the last
+  // came. Source: the peak EWMA load metric of Twitter's Finagle.
+  void sample_latency(std::uint32_t mine, std::int64_t nanoseconds, std::int64_t now) noexcept {
+    flight_cell& own = cells_[mine];
+    const auto sample = static_cast<float>(nanoseconds > 1 ? nanoseconds : 1);  // 0 means none
+    const float old = own.latency.load(std::memory_order_relaxed);
+    const std::int64_t before = own.latency_at.load(std::memory_order_relaxed);
+    const std::int64_t age = now > before ? now - before : 0;
+    const float next = sample >= old ? sample : sample + (old - sample) * kept_after(age);
+    own.latency.store(next, std::memory_order_relaxed);
+    if (age > 0) own.latency_at.store(now, std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] float latency_of(const flight_cell& cell, std::int64_t now) const noexcept {
+    const float value = cell.latency.load(std::memory_order_relaxed);
+    const std::int64_t at = cell.latency_at.load(std::memory_order_relaxed);
+    return value == 0 || now <= at ? value : value * kept_after(now - at);
+  }
+
+  [[nodiscard]] float highest_latency(std::int64_t now, std::uint32_t except) const noexcept {
+    float highest = 0;
+    for (std::uint32_t i = 0; i < terms_.stripes.count(); ++i) {
+      if (i == except) continue;
+      const float each = latency_of(cells_[i], now);
+      if (each > highest) highest = each;
+    }
+    return highest;
+  }
+
+  // 2^(-age / half-life)
+  [[nodiscard]] float kept_after(std::int64_t age) const noexcept {
+    const float halvings = static_cast<float>(age) * terms_.decay;
+    return halvings < 1.0F / 512 ? 1.0F : std::exp2(-halvings);  // spares the function where it is within 0.2 % of 1
+  }
+
+  std::unique_ptr<flight_cell[]> cells_;
+  endpoint_id id_;
+  cluster_terms terms_;
+  std::atomic<std::int64_t> warming_since_{not_warming};
+  std::atomic<std::uint32_t> alarm_{0};
+  endpoint_state state_;
+  std::uint64_t name_hash_;
+  std::string name_;
+  std::shared_ptr<signal> signal_;
+  destructor destroy_;
+};
+
+/// Ends a use that was counted before. Wait-free, but the last use of an endpoint that drains or was removed runs what
+/// waits for that and frees the endpoint.
+inline void end_use(endpoint_record& record) noexcept {
+  const cluster_terms terms = record.terms();
+  flight_cell* const cells = record.cells();
+  hazard_slots<1> guard{std::nothrow, *terms.domain};
+  if (!guard) [[unlikely]] {
+    // Memory is out and the thread has no hazard yet. The count must be right; whether this was the last use, we cannot
+    // find out without protection. An endpoint that was removed may stay behind.
+    (void)endpoint_state::end(cells, terms.stripes, terms.stripes.exclusive, [] {});
+    return;
+  }
+  guard.publish(0, &record);  // as soon as the use has ended, another thread may free it
+  hazard_domain::thread_record& self = guard.record();
+  if (endpoint_state::end(cells, terms.stripes, terms.stripes.of(self.index()), [&] { terms.domain->meet(self); }))
+      [[unlikely]] {
+    record.settle();
+  }
+}
+
+/// An endpoint with its value.
+template <class T>
+class valued_endpoint final : public endpoint_record {
+ public:
+  valued_endpoint(T value, endpoint_id id, std::string name, std::uint64_t name_hash, cluster_terms terms,
+                  std::shared_ptr<signal> alarm)
+      : endpoint_record{id, std::move(name), name_hash, terms, std::move(alarm), &destroy}, value_(std::move(value)) {}
+
+  [[nodiscard]] T& value() noexcept { return value_; }
+
+ private:
+  static void destroy(endpoint_record* record) { delete static_cast<valued_endpoint*>(record); }
+
+  T value_;
+};
+
+}  // namespace banyan::detail
