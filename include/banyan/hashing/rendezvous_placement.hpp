@@ -71,11 +71,13 @@ class rendezvous_placement {
     double best_cost = cost(best_draw, 0);
     for (std::uint32_t i = 1; i < nodes; ++i) {
       const std::uint64_t drawn = draw(key_hash, i);
+      if (least_cost(drawn, i) > best_cost) continue;  // most end here, without a logarithm
       const double here = cost(drawn, i);
-      const bool better = (here < best_cost) | ((here == best_cost) & (drawn > best_draw));
-      best = better ? i : best;
-      best_draw = better ? drawn : best_draw;
-      best_cost = better ? here : best_cost;
+      if (here < best_cost || (here == best_cost && drawn > best_draw)) {
+        best = i;
+        best_draw = drawn;
+        best_cost = here;
+      }
     }
     return best;
   }
@@ -139,6 +141,12 @@ class rendezvous_placement {
 
   [[nodiscard]] double cost(std::uint64_t drawn, std::uint32_t node) const noexcept {
     return static_cast<double>(static_cast<std::int64_t>(detail::negative_log2(drawn))) * factors_[node];
+  }
+
+  /// What `cost` cannot be below: -ln(x) >= 1 - x. The factor is a little less than log2(e) * 2^(40 - 63), so that
+  /// rounding cannot make it more than the cost.
+  [[nodiscard]] double least_cost(std::uint64_t drawn, std::uint32_t node) const noexcept {
+    return static_cast<double>(static_cast<std::int64_t>(~drawn >> 1)) * (1.44 * 0x1p-23) * factors_[node];
   }
 
   [[nodiscard]] bid bid_of(std::uint64_t key_hash, std::uint32_t node) const noexcept {
