@@ -13,6 +13,16 @@
 
 namespace banyan {
 
+namespace detail {
+
+/// Texts of all kinds stand for each other, though std::string does not convert from std::string_view by itself.
+template <class From, class Node>
+concept makes_node = std::convertible_to<From, Node> ||
+    (std::convertible_to<From, std::string_view>&& std::constructible_from<Node, From>&&
+         std::convertible_to<const Node&, std::string_view>);
+
+}  // namespace detail
+
 /// What a ring or table is made of, in any of the forms in which nodes come: `{"a", "b"}`, `{{"a", 2.0}, {"b", 0.5}}`,
 /// a range of nodes, of pairs of node and weight (such as a map), or of `weighted_node`.
 template <class Node>
@@ -20,12 +30,12 @@ class node_list {
  public:
   /// One node; without a weight it weighs 1.
   struct entry {
-    template <std::convertible_to<Node> N>
+    template <detail::makes_node<Node> N>
     requires(!std::same_as<std::remove_cvref_t<N>, entry>) entry(N&& node) : value{Node(std::forward<N>(node)), 1} {}
-    template <std::convertible_to<Node> N, class Weight>
+    template <detail::makes_node<Node> N, class Weight>
     requires std::is_arithmetic_v<Weight> entry(N&& node, Weight weight)
         : value{Node(std::forward<N>(node)), static_cast<double>(weight)} {}
-    template <std::convertible_to<Node> N, class Weight>
+    template <detail::makes_node<Node> N, class Weight>
     requires std::is_arithmetic_v<Weight> entry(const std::pair<N, Weight>& pair)
         : value{Node(pair.first), static_cast<double>(pair.second)} {}
     entry(weighted_node<Node> node) : value{std::move(node)} {}
