@@ -22,7 +22,7 @@ namespace banyan {
 /// asked for more often. When they are many or none is left, the victim is among the lowest 3 in a hundred (see
 /// `detail::ranked_marks`). Two threads that hit one entry at the same moment may count one access.
 ///
-/// A hit is a load and a relaxed store of the entry's mark.
+/// A hit is a load and a release store of the entry's mark.
 ///
 /// Memory: 8 bytes per slot and 0.5 to 1 per entry. `stamp`, `touch`, `rank`, `claim`, `vacate`: O(1), wait-free.
 /// `victim`: lock-free; some 32 marks read on average above 512 slots, all of them below.

@@ -17,7 +17,7 @@ namespace banyan {
 /// slots; above, the victim is among the least recent 3 in a hundred (see `detail::ranked_marks`). Threads count time
 /// each for itself and catch up now and then (see `detail::logical_clock`).
 ///
-/// A hit stores the time to the entry's mark, one relaxed store, and not even that when the entry is the newest
+/// A hit stores the time to the entry's mark, one release store, and not even that when the entry is the newest
 /// already, or, in caches of more than 4,096 entries, when its mark is younger than 1/64 of the entries in accesses:
 /// so the cache lines of the hottest entries stay shared.
 ///

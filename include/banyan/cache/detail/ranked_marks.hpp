@@ -22,7 +22,14 @@ namespace banyan::detail {
 /// marks (four cache lines) on average, and its answer is one of the lowest 3 in a hundred, as a rule.
 ///
 /// 8 bytes per slot, committed as slots are used. All operations are lock-free: nothing waits for another thread, and
-/// no search reads more than two turns of marks. All orders are relaxed: marks are hints, nothing is published by them.
+/// no search reads more than two turns of marks.
+///
+/// Marks are hints, and searching reads them relaxed. But whoever claims a slot goes on to look for its entry, and has
+/// to find it: a claimed entry that was not found would stay until it is touched again. So a mark is stored after its
+/// writer knows of the entry (`stamp`: it has linked it; `touch`: it has found it), and claiming acquires what that
+/// writer knew. One gap is left, on machines where a thread may see a store before others do (Power): a touch that was
+/// meant for the slot's former entry, and that comes between the stamp of the new one and its claim, tells nothing of
+/// the new entry. A read-modify-write with each hit would close it.
 class ranked_marks {
  public:
   using mark = std::atomic<std::uint64_t>;
@@ -41,10 +48,16 @@ class ranked_marks {
   explicit ranked_marks(const policy_limits& limits) : marks_{limits.slots}, seed_{limits.seed} {}
 
   [[nodiscard]] std::uint64_t load(slot_id slot) const noexcept { return marks_[slot].load(std::memory_order_relaxed); }
-  void store(slot_id slot, std::uint64_t value) noexcept { marks_[slot].store(value, std::memory_order_relaxed); }
+  void store(slot_id slot, std::uint64_t value) noexcept {
+    // (1) release: pairs with the acquire in (2): the entry, which the caller has linked or found, and its hash.
+    marks_[slot].store(value, std::memory_order_release);
+  }
 
   /// Makes the slot vacant; false if it was.
-  bool claim(slot_id slot) noexcept { return marks_[slot].exchange(0, std::memory_order_relaxed) != 0; }
+  bool claim(slot_id slot) noexcept {
+    // (2) acquire: pairs with the release in (1).
+    return marks_[slot].exchange(0, std::memory_order_acquire) != 0;
+  }
 
   /// What the last sample said a low mark is; 0 before the first.
   [[nodiscard]] std::uint64_t threshold() const noexcept { return threshold_.load(std::memory_order_relaxed); }

@@ -18,7 +18,9 @@ class slot_table {
 
   /// Where the entry of a slot is, or was last.
   [[nodiscard]] std::uint32_t hash(slot_id slot) const noexcept {
-    return hashes_[slot].load(std::memory_order_relaxed);  // a wrong guess finds no entry with this slot
+    // Relaxed: an old hash finds no entry with this slot. Who must find it has come by the slot in a way that shows the
+    // hash, which is set before the entry is linked: a ranked policy's claim, or an ordered policy's turn.
+    return hashes_[slot].load(std::memory_order_relaxed);
   }
   void set_hash(slot_id slot, std::uint32_t hash) noexcept { hashes_[slot].store(hash, std::memory_order_relaxed); }
 
