@@ -5,6 +5,7 @@
 #include <banyan/cache/detail/ranked_marks.hpp>
 #include <banyan/cache/detail/shortlist.hpp>
 #include <banyan/cache/eviction_policy.hpp>
+#include <banyan/core/zeroed_array.hpp>
 
 #include <cstdint>
 
@@ -33,7 +34,11 @@ class lfu_policy {
     detail::ranked_marks::local sweep;
   };
 
-  explicit lfu_policy(const policy_limits& limits) : marks_{limits}, newcomers_{limits.entries / 16} {}
+  explicit lfu_policy(const policy_limits& limits)
+      : words_{limits.slots},
+        places_{detail::newcomer_ring::size_for(limits.entries / 16)},
+        marks_{words_, limits.seed},
+        newcomers_{places_} {}
 
   void stamp(slot_id slot, std::uint32_t, local& own) noexcept {
     const std::uint64_t mark = one_access | (clock_.shared_tick(own.clock) & time_mask);
@@ -79,6 +84,8 @@ class lfu_policy {
     return newcomers_.oldest(untouched, [this](slot_id slot) { touched_.offer(slot, marks_); });
   }
 
+  zeroed_array<detail::ranked_marks::mark> words_;
+  zeroed_array<detail::newcomer_ring::place_word> places_;
   detail::ranked_marks marks_;
   detail::logical_clock clock_;
   detail::newcomer_ring newcomers_;

@@ -3,6 +3,7 @@
 #include <banyan/cache/detail/logical_clock.hpp>
 #include <banyan/cache/detail/ranked_marks.hpp>
 #include <banyan/cache/eviction_policy.hpp>
+#include <banyan/core/zeroed_array.hpp>
 
 #include <cstdint>
 
@@ -31,7 +32,7 @@ class lru_policy {
   };
 
   explicit lru_policy(const policy_limits& limits)
-      : marks_{limits}, slack_{limits.entries > 4096 ? limits.entries / 64 : 0} {}
+      : words_{limits.slots}, marks_{words_, limits.seed}, slack_{limits.entries > 4096 ? limits.entries / 64 : 0} {}
 
   void stamp(slot_id slot, std::uint32_t, local& own) noexcept { marks_.store(slot, clock_.shared_tick(own.clock)); }
 
@@ -61,6 +62,7 @@ class lru_policy {
   void vacate(slot_id slot) noexcept { marks_.store(slot, 0); }
 
  private:
+  zeroed_array<detail::ranked_marks::mark> words_;
   detail::ranked_marks marks_;
   std::uint32_t slack_;  // ticks
   detail::logical_clock clock_;

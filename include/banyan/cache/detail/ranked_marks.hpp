@@ -5,12 +5,12 @@
 
 #include <banyan/cache/eviction_policy.hpp>
 #include <banyan/core/cache_line.hpp>
-#include <banyan/core/zeroed_array.hpp>
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace banyan::detail {
 
@@ -21,7 +21,7 @@ namespace banyan::detail {
 /// random sample, taken anew each time the hand has moved on by half a turn. So a search reads some 32 adjacent
 /// marks (four cache lines) on average, and its answer is one of the lowest 3 in a hundred, as a rule.
 ///
-/// 8 bytes per slot, committed as slots are used. All operations are lock-free: nothing waits for another thread, and
+/// 8 bytes per slot, in the policy's keeping. All operations are lock-free: nothing waits for another thread, and
 /// no search reads more than two turns of marks.
 ///
 /// Marks are hints, and searching reads them relaxed. But whoever claims a slot goes on to look for its entry, and has
@@ -45,7 +45,8 @@ class ranked_marks {
     std::uint32_t end = 0;
   };
 
-  explicit ranked_marks(const policy_limits& limits) : marks_{limits.slots}, seed_{limits.seed} {}
+  /// A mark for each slot, zeros, which live as long as this.
+  ranked_marks(std::span<mark> marks, std::uint64_t seed) noexcept : marks_{marks}, seed_{seed} {}
 
   [[nodiscard]] std::uint64_t load(slot_id slot) const noexcept { return marks_[slot].load(std::memory_order_relaxed); }
   void store(slot_id slot, std::uint64_t value) noexcept {
@@ -196,7 +197,7 @@ class ranked_marks {
     return x ^ x >> 31;
   }
 
-  zeroed_array<mark> marks_;
+  std::span<mark> marks_;
   std::uint64_t seed_;
   std::atomic<std::uint64_t> joined_{0};                              // threads that have drawn a number
   alignas(cache_line_size) std::atomic<std::uint32_t> hand_{0};       // blocks handed out
