@@ -210,7 +210,10 @@ inline bool try_begin_use(endpoint_record& record) noexcept {
 
 /// Ends a use that was counted before. Wait-free, but the last use of an endpoint that drains or was removed runs what
 /// waits for that and frees the endpoint.
-inline void end_use(endpoint_record& record) noexcept {
+///
+/// `between` is called where others may come in between: after the count is down, before the endpoint is looked at.
+template <class Between>
+void end_use(endpoint_record& record, Between between) noexcept {
   cluster_terms& terms = record.terms();
   flight_cell* const cells = record.cells();
   hazard_slots<1> guard{std::nothrow, *terms.domain};
@@ -223,9 +226,16 @@ inline void end_use(endpoint_record& record) noexcept {
   guard.publish(0, &record);  // as soon as the use has ended, another thread may free it
   hazard_domain::thread_record& self = guard.record();
   const std::uint32_t mine = terms.stripe_of(self);
-  if (endpoint_state::end(cells, terms.stripes, mine, [&] { terms.domain->meet(self); })) [[unlikely]] {
+  const auto meet = [&] {
+    terms.domain->meet(self);
+    between();
+  };
+  if (endpoint_state::end(cells, terms.stripes, mine, meet)) [[unlikely]] {
     record.settle();
   }
+}
+inline void end_use(endpoint_record& record) noexcept {
+  end_use(record, [] {});
 }
 
 /// An endpoint with its value.
