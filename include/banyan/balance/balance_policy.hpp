@@ -18,29 +18,30 @@
 
 namespace banyan {
 
-template <class T, class Policy, class Clock>
-class balancer;
+namespace detail {
+struct pick_access;
+}
 
 /// An endpoint that may be picked.
 class candidate {
  public:
-  candidate(detail::endpoint_record& record, double weight) noexcept
-      : record_{&record}, cells_{record.cells()}, weight_{weight} {}
-
   [[nodiscard]] endpoint_id id() const noexcept { return record_->id(); }
   /// Its share relative to the others: above 0, finite.
-  [[nodiscard]] double weight() const noexcept { return weight_; }
+  [[nodiscard]] float weight() const noexcept { return weight_; }
   /// A hash of its name: the same after a restart and on other machines.
   [[nodiscard]] std::uint64_t name_hash() const noexcept { return record_->name_hash(); }
 
  private:
-  template <class T, class Policy, class Clock>
-  friend class balancer;
+  friend struct detail::pick_access;
   friend class pick_context;
+
+  candidate(detail::endpoint_record& record, double weight, bool may_warm_up) noexcept
+      : record_{&record}, cells_{record.cells()}, weight_{static_cast<float>(weight)}, may_warm_up_{may_warm_up} {}
 
   detail::endpoint_record* record_;
   detail::flight_cell* cells_;
-  double weight_;
+  float weight_;
+  bool may_warm_up_;
 };
 
 /// One pick, as its policy sees it. All functions are wait-free and O(1), but for `clock`'s `now()`.
@@ -96,15 +97,14 @@ class pick_context {
   }
 
  private:
-  template <class T, class Policy, class Clock>
-  friend class balancer;
+  friend struct detail::pick_access;
 
   pick_context(const pick_request& request, detail::thread_sequence& own, std::uint32_t stripe,
                std::int64_t (*read_clock)()) noexcept
       : request_{request}, own_{&own}, stripe_{stripe}, read_clock_{read_clock} {}
 
   [[nodiscard]] std::uint32_t cycles() noexcept {
-    if (cycles_ == 0) cycles_ = static_cast<std::uint32_t>(detail::cycle_counter::now()) | 1U;
+    if (cycles_ == 0) cycles_ = own_->cycles() | 1U;
     return cycles_;
   }
 
@@ -118,6 +118,35 @@ class pick_context {
   bool clock_read_ = false;
   std::array<std::uint32_t, max_attempts> refused_;  // the first `attempt_` are set
 };
+
+namespace detail {
+
+/// What the balancer may do with candidates and picks, and policies may not.
+struct pick_access {
+  static candidate make_candidate(endpoint_record& record, double weight, bool may_warm_up) noexcept {
+    return {record, weight, may_warm_up};
+  }
+  static endpoint_record& record(const candidate& one) noexcept { return *one.record_; }
+  static flight_cell* cells(const candidate& one) noexcept { return one.cells_; }
+  static bool may_warm_up(const candidate& one) noexcept { return one.may_warm_up_; }
+
+  static pick_context make_context(const pick_request& request, thread_sequence& own, std::uint32_t stripe,
+                                   std::int64_t (*read_clock)()) noexcept {
+    return {request, own, stripe, read_clock};
+  }
+  static void set_now(pick_context& context, std::int64_t now) noexcept {
+    context.now_ = now;
+    context.clock_read_ = true;
+  }
+  static std::uint32_t stripe(const pick_context& context) noexcept { return context.stripe_; }
+  /// False when the policy need not be asked again.
+  static bool refuse(pick_context& context, std::uint32_t choice) noexcept {
+    context.refused_[context.attempt_++] = choice;
+    return context.attempt_ < pick_context::max_attempts;
+  }
+};
+
+}  // namespace detail
 
 /// A policy: made once for a balancer, asked by all threads at once.
 ///

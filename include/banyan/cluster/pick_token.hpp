@@ -12,10 +12,9 @@
 
 namespace banyan {
 
-template <class T, class Clock>
-class cluster;
-template <class T, class Policy, class Clock>
-class balancer;
+namespace detail {
+struct token_access;
+}
 
 /// One use of an endpoint: a request that is in flight there. Empty when there was nobody to take it. The endpoint and
 /// its value stay alive until the token dies, also when the endpoint is removed or the cluster destroyed meanwhile.
@@ -72,20 +71,17 @@ class pick_token {
   }
 
  private:
-  friend cluster<T, Clock>;
-  template <class U, class Policy, class C>
-  friend class balancer;
+  friend detail::token_access;
 
   using record = detail::valued_endpoint<T>;
 
-  // The use has been counted.
   explicit pick_token(record& counted) noexcept : record_{&counted} {}
 
   void report(bool success, std::int64_t nanoseconds, time_point now) noexcept {
     if (record_ == nullptr || std::exchange(reported_, true)) return;
-    const detail::cluster_terms& terms = record_->terms();
+    detail::cluster_terms& terms = record_->terms();
     const auto* const thread = terms.domain->try_local();
-    const std::uint32_t mine = thread != nullptr ? terms.stripes.of(thread->index()) : terms.stripes.exclusive;
+    const std::uint32_t mine = thread != nullptr ? terms.stripe_of(*thread) : terms.stripes.exclusive;
     record_->report(mine, success, nanoseconds, detail::nanoseconds_of(now));
   }
 
@@ -97,5 +93,17 @@ class pick_token {
   record* record_ = nullptr;
   bool reported_ = false;
 };
+
+namespace detail {
+
+struct token_access {
+  /// The use has been counted.
+  template <class T, class Clock>
+  [[nodiscard]] static pick_token<T, Clock> make(endpoint_record& counted) noexcept {
+    return pick_token<T, Clock>{static_cast<valued_endpoint<T>&>(counted)};
+  }
+};
+
+}  // namespace detail
 
 }  // namespace banyan

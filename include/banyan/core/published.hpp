@@ -2,11 +2,14 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
+#include <banyan/core/detail/attributes.hpp>
 #include <banyan/core/hazard_domain.hpp>
 #include <banyan/core/hazard_pointer.hpp>
+#include <banyan/core/hazard_slots.hpp>
 
 namespace banyan {
 
@@ -37,6 +40,12 @@ class published {
     [[nodiscard]] const T& operator*() const noexcept { return node_->value; }
     [[nodiscard]] const T* operator->() const noexcept { return &node_->value; }
 
+    /// False only for a `try_read` that failed.
+    [[nodiscard]] explicit operator bool() const noexcept { return node_ != nullptr; }
+
+    /// The calling thread's record in the domain, for those who keep something for each thread. Not of a failed one.
+    [[nodiscard]] hazard_domain::thread_record& thread() noexcept { return hazard_.record(); }
+
    private:
     friend published;
     explicit pin(const published& from)
@@ -44,8 +53,15 @@ class published {
           // (1) acquire, inside: pairs with the release in (2).
           node_{detail::load_protected(from.current_, [this](const node* seen) { hazard_.publish(0, seen); })} {}
 
+    BANYAN_ALWAYS_INLINE pin(std::nothrow_t, const published& from) noexcept : hazard_{std::nothrow, *from.domain_} {
+      if (hazard_) [[likely]] {
+        // (1) as above
+        node_ = detail::load_protected(from.current_, [this](const node* seen) { hazard_.publish(0, seen); });
+      }
+    }
+
     hazard_slots<1> hazard_;
-    const node* node_;
+    const node* node_ = nullptr;
   };
 
   /// A value that is made but not yet visible; after `commit`, the one that was replaced. It dies with this object, or,
@@ -83,6 +99,9 @@ class published {
   /// Pins the current value. Lock-free, O(1): a repetition means that somebody published. Throws `std::bad_alloc` at
   /// the thread's first use or when it holds more than 8 hazards.
   [[nodiscard]] pin read() const { return pin{*this}; }
+
+  /// As `read`, for code that must not throw: ask whether it succeeded.
+  [[nodiscard]] BANYAN_ALWAYS_INLINE pin try_read() const noexcept { return pin{std::nothrow, *this}; }
 
   /// Replaces the value. Lock-free apart from the destructors of old values; a few microseconds for the barrier. Throws
   /// what moving `T` throws and `std::bad_alloc`, before anything changes.

@@ -3,25 +3,25 @@
 #include <atomic>
 #include <cstdint>
 
+#include <banyan/cluster/detail/cycle_counter.hpp>
 #include <banyan/core/cache_line.hpp>
 #include <banyan/core/random.hpp>
 
 namespace banyan::detail {
 
 /// A thread's own place in a cycle and its own random numbers. The first threads have one each; all others share one,
-/// which then is changed by read-modify-writes. Wait-free, O(1).
+/// which is changed by read-modify-writes. Wait-free, O(1).
 class alignas(cache_line_size) thread_sequence {
  public:
-  /// `part`: where it starts, as a fraction of 2^64 of the cycle.
-  void start(std::uint64_t part, std::uint64_t seed, bool shared) noexcept {
-    part_ = part;
+  /// `started`: counts the sequences that have begun; the first begins its cycle at 0, later ones elsewhere.
+  void set_up(std::uint64_t seed, bool shared, std::atomic<std::uint32_t>& started) noexcept {
     random_.store(seed, std::memory_order_relaxed);
     shared_ = shared;
-    if (shared) next_.store(0, std::memory_order_relaxed);
+    started_ = &started;
+    next_.store(shared ? mix_bits(seed) >> 1 : not_started, std::memory_order_relaxed);
   }
 
   std::uint64_t random() noexcept {
-    constexpr std::uint64_t golden = 0x9e3779b97f4a7c15U;
     std::uint64_t state = 0;
     if (!shared_) [[likely]] {
       state = random_.load(std::memory_order_relaxed) + golden;
@@ -38,24 +38,39 @@ class alignas(cache_line_size) thread_sequence {
     }
     std::uint64_t at = next_.load(std::memory_order_relaxed);
     if (at >= length) [[unlikely]] {
-      // The cycle is over, has become shorter, or has not begun.
-      at = at == not_started ? first(length) : 0;
+      at = at == not_started ? first(length) : 0;  // not begun; over, or the cycle has become shorter
     }
     next_.store(at + 1, std::memory_order_relaxed);
     return at;
   }
 
+  /// The cycle counter, not older than two microseconds or three calls: reading it takes as long as all else in a pick.
+  std::uint32_t cycles() noexcept {
+    if (!shared_ && calls_left_ != 0) {
+      --calls_left_;
+      return cycles_;
+    }
+    const auto now = static_cast<std::uint32_t>(cycle_counter::now());
+    if (shared_) return now;
+    calls_left_ = now - cycles_ < cycle_counter::microseconds_2 ? 3 : 0;
+    return cycles_ = now;
+  }
+
  private:
+  static constexpr std::uint64_t golden = 0x9e3779b97f4a7c15U;  // 2^64 over the golden ratio: multiples spread evenly
   static constexpr std::uint64_t not_started = ~std::uint64_t{0};
 
   [[nodiscard]] std::uint64_t first(std::uint64_t length) const noexcept {
-    return static_cast<std::uint64_t>(static_cast<double>(part_) * 0x1p-64 * static_cast<double>(length)) % length;
+    const std::uint64_t part = started_->fetch_add(1, std::memory_order_relaxed) * golden;
+    return static_cast<std::uint64_t>(static_cast<double>(part >> 11) * 0x1p-53 * static_cast<double>(length)) % length;
   }
 
   std::atomic<std::uint64_t> next_{not_started};
   std::atomic<std::uint64_t> random_{0};
-  std::uint64_t part_ = 0;
+  std::atomic<std::uint32_t>* started_ = nullptr;
   bool shared_ = false;
+  std::uint32_t cycles_ = 0;      // the owner's only
+  std::uint32_t calls_left_ = 0;  // the owner's only
 };
 
 }  // namespace banyan::detail

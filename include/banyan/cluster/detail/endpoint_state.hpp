@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <banyan/core/cache_line.hpp>
 
@@ -86,8 +87,7 @@ class endpoint_state {
   endpoint_state(const endpoint_state&) = delete;
   endpoint_state& operator=(const endpoint_state&) = delete;
 
-  [[nodiscard]] flight_cell* cells() const noexcept { return cells_; }
-  [[nodiscard]] stripes all_stripes() const noexcept { return stripes_; }
+  [[nodiscard]] std::span<const flight_cell> all_cells() const noexcept { return {cells_, stripes_.count()}; }
 
   /// Counts a use in `cells[mine]`; false, and not counted, when the endpoint takes nothing new. Touches nothing but
   /// that cell, unless it returns false.
@@ -142,14 +142,18 @@ class endpoint_state {
     return listed_.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }
 
-  /// Called by whoever saw attention after ending a use, has set it, or has unlisted the endpoint. When nothing is in
-  /// flight, it tells the waiters. True when the caller is to free the endpoint.
-  [[nodiscard]] bool settle() noexcept {
+  enum class settled : std::uint8_t { busy, idle, last };
+
+  /// Called by whoever saw attention after ending a use, has set it, or has unlisted the endpoint. `idle`: it has
+  /// attention and nothing is in flight; the waiters have been told. `last`: nobody lists it either, and the caller is
+  /// the one to free it.
+  [[nodiscard]] settled settle() noexcept {
     // (6) release, acquire: each comes after the ones before it in this word's order and sees their changes.
     settling_.fetch_add(1, std::memory_order_acq_rel);
-    if (attention() == 0 || in_flight() != 0) return false;
+    if (attention() == 0 || in_flight() != 0) return settled::busy;
     tell_waiters(true);
-    return listed_.load(std::memory_order_acquire) == 0 && !freed_.exchange(true, std::memory_order_acq_rel);  // as (5)
+    if (listed_.load(std::memory_order_acquire) != 0) return settled::idle;                   // acquire: pairs with (5)
+    return freed_.exchange(true, std::memory_order_acq_rel) ? settled::idle : settled::last;  // the only one to know
   }
 
   /// The caller passes the barrier and calls `settle` next: the endpoint may have been drained already.

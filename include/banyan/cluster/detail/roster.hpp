@@ -42,7 +42,8 @@ class roster {
  public:
   using list_ptr = std::shared_ptr<const member_list>;
 
-  explicit roster(cluster_terms terms) : terms_{terms}, current_{make_empty(), *terms.domain} {}
+  explicit roster(std::shared_ptr<cluster_terms> terms)
+      : terms_{std::move(terms)}, current_{make_empty(), *terms_->domain} {}
   roster(const roster&) = delete;
   roster& operator=(const roster&) = delete;
 
@@ -50,10 +51,10 @@ class roster {
     // Tokens that are still out free their endpoints.
     const auto last = current_.read();
     for (const member& each : (*last)->members) each.record->state().set_attention(endpoint_state::removed);
-    terms_.domain->synchronize();
+    terms_->domain->synchronize();
   }
 
-  [[nodiscard]] const cluster_terms& terms() const noexcept { return terms_; }
+  [[nodiscard]] const std::shared_ptr<cluster_terms>& terms() const noexcept { return terms_; }
   [[nodiscard]] auto read() const { return current_.read(); }
 
   /// Replaces the list by what `edit(member_list&)` makes of a copy. `edit` returns false when there is nothing to
@@ -97,10 +98,10 @@ class roster {
   }
 
   /// After attention was set on records, and outside the lock: every thread either sees it or is seen.
-  void barrier() noexcept { terms_.domain->synchronize(); }
+  void barrier() noexcept { terms_->domain->synchronize(); }
 
   /// Frees what can be freed.
-  void reclaim() noexcept { terms_.domain->reclaim(); }
+  void reclaim() noexcept { terms_->domain->reclaim(); }
 
  private:
   static list_ptr make_empty() {
@@ -123,10 +124,10 @@ class roster {
   void prepare(list_ptr next, std::vector<std::unique_ptr<pending_change>>& pending) {
     pending.reserve(observers_.size() + 1);
     for (membership_observer* const observer : observers_) pending.push_back(observer->prepare(next));
-    pending.push_back(std::make_unique<own_change>(current_, std::move(next), *terms_.domain));
+    pending.push_back(std::make_unique<own_change>(current_, std::move(next), *terms_->domain));
   }
 
-  cluster_terms terms_;
+  std::shared_ptr<cluster_terms> terms_;
   std::mutex writers_;
   std::vector<membership_observer*> observers_;
   published<list_ptr> current_;
