@@ -5,4 +5,5 @@
 
 #include <banyan/cache.hpp>
 #include <banyan/core.hpp>
+#include <banyan/hashing.hpp>
 #include <banyan/version.hpp>
