@@ -30,10 +30,10 @@ class least_connections {
                                      pick_context& context) const noexcept {
     std::uint32_t idle = pick_context::none;
     std::uint32_t busy = pick_context::none;
-    double idle_weight = 0;      // of all idle ones
+    double idle_weight = 0;  // of all idle ones
     double heaviest_idle = 0;
-    double lowest = 0;           // of the busy ones
-    std::uint32_t as_low = 0;    // how many
+    double lowest = 0;         // of the busy ones
+    std::uint32_t as_low = 0;  // how many
     for (std::uint32_t i = 0; i < candidates.size(); ++i) {
       if (context.refused(i)) continue;
       const double weight = candidates[i].weight();

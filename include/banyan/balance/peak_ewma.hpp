@@ -47,14 +47,13 @@ class peak_ewma {
 
   [[nodiscard]] std::uint32_t choose(const table& shares, std::span<const candidate> candidates,
                                      pick_context& context) const noexcept {
-    return detail::best_of_drawn::choose(choices_, shares, candidates, context,
-                                         [&](const candidate& each) noexcept -> detail::burden {
-                                           const auto with_this = static_cast<double>(context.in_flight(each) + 1);
-                                           const auto latency = static_cast<double>(context.latency(each));
-                                           if (latency > 0) return {latency * with_this, false};
-                                           return with_this > 1 ? detail::burden{slow * with_this, false}
-                                                                : detail::burden{0, true};
-                                         });
+    return detail::best_of_drawn::choose(
+        choices_, shares, candidates, context, [&](const candidate& each) noexcept -> detail::burden {
+          const auto with_this = static_cast<double>(context.in_flight(each) + 1);
+          const auto latency = static_cast<double>(context.latency(each));
+          if (latency > 0) return {latency * with_this, false};
+          return with_this > 1 ? detail::burden{slow * with_this, false} : detail::burden{0, true};
+        });
   }
 
  private:

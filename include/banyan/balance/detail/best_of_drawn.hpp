@@ -64,7 +64,7 @@ class best_of_drawn {
     const auto offer = [&](std::uint32_t index) noexcept {
       best.offer(index, weigh(candidates[index]), candidates[index].weight());
     };
-    if (choices == 2 && context.attempt() == 0 && size > 2) [[likely]] {
+    if (choices == 2 && context.attempt() == 0 && size > 1) [[likely]] {
       const auto [first, second] = two(shares, size, context);
       offer(first);
       offer(second);

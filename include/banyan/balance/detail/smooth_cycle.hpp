@@ -13,8 +13,9 @@ namespace banyan::detail {
 inline constexpr std::uint32_t longest_cycle = 1U << 16;
 inline constexpr std::uint64_t most_cycle_steps = std::uint64_t{1} << 22;
 
-/// The smallest whole numbers in the ratio of the weights (above 0, finite), to within 1e-9; empty when their sum is
-/// above `longest_cycle`, or their sum times their number above `most_cycle_steps`. Throws `std::bad_alloc`.
+/// The smallest whole numbers in the ratio of the weights (above 0, finite), to within 2^-22 (weights may come from
+/// `float`s); empty when their sum is above `longest_cycle`, or their sum times their number above `most_cycle_steps`.
+/// Throws `std::bad_alloc`.
 [[nodiscard]] inline std::vector<std::int32_t> whole_ratio(std::span<const double> weights) {
   std::vector<std::int32_t> whole;
   if (weights.empty()) return whole;
@@ -26,12 +27,11 @@ inline constexpr std::uint64_t most_cycle_steps = std::uint64_t{1} << 22;
   for (std::int32_t unit = 1; unit * sum < static_cast<double>(longest) + 0.5; ++unit) {
     const auto near_whole = [&](double weight) {
       const double wanted = unit * (weight / lightest);
-      return std::fabs(wanted - std::round(wanted)) <= 1e-9 * wanted;
+      return std::fabs(wanted - std::round(wanted)) <= 0x1p-22 * wanted;
     };
     if (!std::all_of(weights.begin(), weights.end(), near_whole)) continue;
     whole.reserve(weights.size());
-    for (const double each : weights)
-      whole.push_back(static_cast<std::int32_t>(std::round(unit * (each / lightest))));
+    for (const double each : weights) whole.push_back(static_cast<std::int32_t>(std::round(unit * (each / lightest))));
     return whole;
   }
   return whole;
