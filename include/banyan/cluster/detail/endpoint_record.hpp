@@ -155,7 +155,9 @@ class endpoint_record : public hazard_pointer_obj_base<endpoint_record, void (*)
     const float old = own.latency.load(std::memory_order_relaxed);
     const std::int64_t before = own.latency_at.load(std::memory_order_relaxed);
     const std::int64_t age = now > before ? now - before : 0;
-    const float next = sample >= old ? sample : sample + (old - sample) * kept_after(age);
+    const float kept = kept_after(age);
+    if (sample < old && kept == 1) return;  // too soon: the age goes on, or frequent samples would never bring it down
+    const float next = sample >= old ? sample : sample + (old - sample) * kept;
     own.latency.store(next, std::memory_order_relaxed);
     if (age > 0) own.latency_at.store(now, std::memory_order_relaxed);
   }
