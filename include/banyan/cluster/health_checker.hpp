@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -137,7 +136,7 @@ class health_checker {
                                                                std::chrono::seconds{1});
     while (!stopping_.load(std::memory_order_relaxed)) {
       const std::uint32_t seen = events_->seen();
-      next_.store(std::numeric_limits<std::int64_t>::max(), std::memory_order_relaxed);
+      next_.store(detail::probe_schedule::never, std::memory_order_relaxed);
 #if defined(__cpp_exceptions)
       try {
         run_due();

@@ -38,9 +38,11 @@ class probe_schedule {
         max_hanging_{options.max_hanging},
         random_{options.seed != 0 ? options.seed : process_seed()} {}
 
-  static std::int64_t later(std::int64_t now, std::int64_t step) noexcept {
-    return now > std::numeric_limits<std::int64_t>::max() - step ? std::numeric_limits<std::int64_t>::max()
-                                                                 : now + step;
+  /// The end of time.
+  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+  static constexpr std::int64_t later(std::int64_t now, std::int64_t step) noexcept {
+    return now > never - step ? never : now + step;
   }
 
   /// Takes over the members, ordered by id. `known_health(id)` says what is known of a new one, if anything.
@@ -63,7 +65,7 @@ class probe_schedule {
     targets_.swap(next);
   }
 
-  /// Looks at the probes under way.
+  /// Looks at the probes under way. Those that hang have failed once more when they would be due again.
   void take_results(std::int64_t now) {
     const std::lock_guard lock{lock_};
     std::erase_if(runs_, [&](const std::shared_ptr<probe_run>& each) {
@@ -79,6 +81,9 @@ class probe_schedule {
             ++hanging_;
             ++counts_.timed_out;
             judge(one, health::unhealthy);
+          } else if (each->late && one != nullptr && is_due(*one, now)) {
+            judge(one, health::unhealthy);
+            one->due = later(now, next_interval(*one));
           }
           return false;
         case probe_run::stage::finished:
@@ -105,19 +110,11 @@ class probe_schedule {
     }
   }
 
-  /// Those to be probed now: as many as there is room for, those who have waited longest first. Probes that hang have
-  /// failed once more.
+  /// Those to be probed now: as many as there is room for, those who have waited longest first.
   [[nodiscard]] std::vector<endpoint_id> due(std::int64_t now) {
     std::vector<target*> waiting;
     for (target& each : targets_) {
-      if (each.due > now) continue;
-      if (each.run == nullptr) {
-        waiting.push_back(&each);
-      } else if (each.run->late) {
-        const std::lock_guard lock{lock_};
-        judge(&each, health::unhealthy);
-        each.due = later(now, next_interval(each));
-      }
+      if (each.run == nullptr && is_due(each, now)) waiting.push_back(&each);
     }
     const std::size_t number = std::min(waiting.size(), room());
     const auto end = waiting.begin() + static_cast<std::ptrdiff_t>(number);
@@ -142,7 +139,7 @@ class probe_schedule {
 
   /// When there will be something to do, unless a probe ends before.
   [[nodiscard]] std::int64_t next_event() const noexcept {
-    std::int64_t next = std::numeric_limits<std::int64_t>::max();
+    std::int64_t next = never;
     const bool full = room() == 0;
     for (const target& each : targets_) {
       const bool blocked = each.run != nullptr ? !each.run->late : full;
@@ -190,6 +187,8 @@ class probe_schedule {
   [[nodiscard]] target* find(endpoint_id id) noexcept {
     return const_cast<target*>(static_cast<const probe_schedule*>(this)->find(id));
   }
+
+  static bool is_due(const target& one, std::int64_t now) noexcept { return one.due <= now && one.due != never; }
 
   // Null: its endpoint has been removed.
   void judge(target* one, health result) noexcept {
