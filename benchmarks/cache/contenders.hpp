@@ -157,7 +157,6 @@ struct cuckoo_map {
 class contender {
  public:
   virtual ~contender() = default;
-  [[nodiscard]] virtual bool evicts() const = 0;
   virtual tally run(const task& work, std::span<const std::uint32_t> ranks) = 0;
   /// Puts ranks [0, count), the most asked for last.
   virtual void fill(std::uint32_t count) = 0;
@@ -168,8 +167,6 @@ class contender_of final : public contender {
  public:
   contender_of(std::size_t capacity, std::size_t keys, const keys_by_rank<Key>& names)
       : kind_{capacity, keys}, names_{&names} {}
-
-  [[nodiscard]] bool evicts() const override { return Kind::evicts; }
 
   tally run(const task& work, std::span<const std::uint32_t> ranks) override {
     switch (work.what) {
@@ -229,7 +226,13 @@ template <class Key>
 struct entrant {
   std::string name;
   std::function<std::unique_ptr<contender>(std::size_t capacity, std::size_t keys, const keys_by_rank<Key>&)> make;
+  bool evicts = true;  ///< if not, it keeps all keys
   bool only_reads_through = false;
+};
+
+template <class Kind>
+inline constexpr bool only_reads_through = requires {
+  Kind::only_reads_through;
 };
 
 template <class Key, class Kind>
@@ -238,9 +241,7 @@ entrant<Key> entrant_of(std::string name) {
           [](std::size_t capacity, std::size_t keys, const keys_by_rank<Key>& names) -> std::unique_ptr<contender> {
             return std::make_unique<contender_of<Key, Kind>>(capacity, keys, names);
           },
-          requires {Kind::only_reads_through;
-}
-};  // namespace bench
+          Kind::evicts, only_reads_through<Kind>};
 }
 
 template <class Key>

@@ -511,6 +511,11 @@ TEST_CASE("values that can only be moved") {
   CHECK(cache.put("a", std::make_unique<int>(1)));
   CHECK(cache.put("a", std::make_unique<int>(2)));
   CHECK_FALSE(cache.put_if_absent("a", std::make_unique<int>(3)));
+  auto kept = std::make_unique<int>(4);
+  std::string a = "a";
+  CHECK_FALSE(cache.put_if_absent(std::move(a), std::move(kept)));
+  CHECK(kept != nullptr);  // what is refused because the key is there is not used up
+  CHECK(a == "a");
   int seen = 0;
   CHECK(cache.visit("a", [&](const std::unique_ptr<int>& p) { seen = *p; }));
   CHECK(seen == 2);

@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -352,6 +354,70 @@ struct constant_hash {
 };
 
 }  // namespace
+
+// Holds every hazard that this thread can have without allocating, and lets it have no memory.
+class no_hazards_left {
+ public:
+  no_hazards_left() {
+    const unfailing_section room;
+    held_.resize(10'000);
+    const fail_nth_allocation no_memory{1, fail_nth_allocation::all};
+    std::size_t i = 0;
+    while (held_.at(i).emplace(std::nothrow)) ++i;
+  }
+
+ private:
+  std::deque<std::optional<banyan::hazard_slots<1>>> held_;
+  fail_nth_allocation no_memory_{1, fail_nth_allocation::all};
+};
+
+TEST_CASE("an entry that leaves while no hazard is to be had leaves all the same") {
+  struct one_chain {
+    std::size_t operator()(int) const noexcept { return 1; }
+  };
+  std::vector<std::pair<int, removal_cause>> departures;
+  departures.reserve(10);
+  banyan::basic_cache<int, int, banyan::lru_policy, one_chain> cache{
+      {.capacity = 3,
+       .removal_listener = [&](int key, int, removal_cause cause) { departures.emplace_back(key, cause); }}};
+  std::optional<no_hazards_left> none;
+  // A neighbour comes between finding an entry and removing it, so the node cannot be unlinked without a search, for
+  // which there are no hazards.
+  const auto with_neighbour = [&](int neighbour, std::optional<int> result) {
+    return [&, neighbour, result](const int*) {
+      if (!none) cache.put(neighbour, 0);  // once: `compute` asks again when the key's chain has changed
+      if (!none) none.emplace();
+      return result;
+    };
+  };
+  cache.put(1, 10);
+  SECTION("erased") {
+    const std::optional<int> result = cache.compute(1, with_neighbour(2, std::nullopt));
+    none.reset();
+    CHECK_FALSE(result);
+    CHECK(departures == std::vector{std::pair{1, removal_cause::erased}});
+    CHECK_FALSE(cache.contains(1));
+    CHECK(cache.size() == 1);
+  }
+  SECTION("replaced") {
+    const std::optional<int> result = cache.compute(1, with_neighbour(2, 11));
+    none.reset();
+    CHECK(result == 11);
+    CHECK(departures == std::vector{std::pair{1, removal_cause::replaced}});
+    CHECK(cache.get(1) == 11);
+    CHECK(cache.size() == 2);
+  }
+  SECTION("evicted") {
+    cache.put(3, 30);
+    const std::optional<int> result = cache.compute(4, with_neighbour(2, 40));
+    none.reset();
+    CHECK(result == 40);
+    CHECK(departures == std::vector{std::pair{1, removal_cause::evicted}});
+    CHECK(cache.size() == 3);
+  }
+  CHECK(cache.get(2) == 0);
+  CHECK(sound(cache));
+}
 
 TEMPLATE_LIST_TEST_CASE("a hash that puts all keys in one chain is slow, not wrong", "", one_policy_of_each_kind) {
   banyan::basic_cache<std::uint64_t, std::uint64_t, TestType, constant_hash> cache{{.capacity = 100}};

@@ -289,10 +289,13 @@ std::uint64_t both_missed(int rounds, ReaderBarrier reader_barrier, OtherBarrier
   const auto linger = [](int turns) {
     for (int i = 0; i < turns; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
   };
+  // What is loaded lies in the cache while the store still waits for its line: then the load is done long before.
+  const auto warm = [](const word& place) { (void)place.value.load(std::memory_order_relaxed); };
   std::thread reader([&] {
     for (int round = 1; round <= rounds; ++round) {
       reader_at.value.store(2 * round - 1, std::memory_order_release);
       wait_for(other_at, 2 * round - 1);
+      warm(b);
       linger(round % 32);
       a.value.store(round, std::memory_order_relaxed);
       reader_barrier();
@@ -304,6 +307,7 @@ std::uint64_t both_missed(int rounds, ReaderBarrier reader_barrier, OtherBarrier
   for (int round = 1; round <= rounds; ++round) {
     other_at.value.store(2 * round - 1, std::memory_order_release);
     wait_for(reader_at, 2 * round - 1);
+    warm(a);
     linger(round / 32 % 32);
     b.value.store(round, std::memory_order_relaxed);
     other_barrier();
@@ -317,16 +321,25 @@ std::uint64_t both_missed(int rounds, ReaderBarrier reader_barrier, OtherBarrier
 }
 
 TEST_CASE("of one that meets and one that synchronizes, at least one sees the other's store", "[core][hazard]") {
-  constexpr int rounds = 20000;
-  for (const bool asymmetric : {true, false}) {
-    hazard_domain& domain = hazard_domain::make_immortal(asymmetric);
-    CHECK(both_missed(
-              rounds, [&] { domain.meet(domain.local()); }, [&] { domain.synchronize(); }) == 0);
-  }
+  hazard_domain& domain = hazard_domain::make_immortal();
+  const auto meet = [&domain] {
+    static thread_local hazard_domain::thread_record& mine = domain.local();
+    domain.meet(mine);
+  };
+  CHECK(both_missed(20000, meet, [&] { domain.synchronize(); }) == 0);
+}
+
+TEST_CASE("so it is without asymmetric barrier", "[core][hazard]") {
+  banyan::detail::hazard_records<banyan::detail::symmetric_barrier> records;
+  const std::unique_ptr<banyan::detail::hazard_record> record{records.take_record()};
+  REQUIRE(record != nullptr);
+  CHECK(both_missed(
+            200000, [&] { records.meet(record->meeting); }, [&] { records.synchronize(); }) == 0);
 }
 
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-TEST_CASE("without a barrier both can miss: the test above is able to fail", "[core][hazard]") {
+TEST_CASE("without a barrier both can miss: the tests above are able to fail", "[core][hazard]") {
+  if (std::thread::hardware_concurrency() < 2) return;
   const auto none = [] { std::atomic_signal_fence(std::memory_order_seq_cst); };
   std::uint64_t missed = 0;
   for (int attempt = 0; attempt < 100 && missed == 0; ++attempt) missed = both_missed(20000, none, none);

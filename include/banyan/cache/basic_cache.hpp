@@ -155,7 +155,8 @@ class basic_cache {
     return write<true>(std::forward<K>(key), std::forward<V>(value), entry, now);
   }
 
-  /// As `put`, if the key is not there. False if it is, or where `put` returns false. Lock-free, O(1) amortised.
+  /// As `put`, if the key is not there. False if it is, or where `put` returns false. A key that is there leaves the
+  /// arguments as they were, unless another thread put it in only during the call. Lock-free, O(1) amortised.
   template <class K, class V = Value>
   bool put_if_absent(K&& key, V&& value, put_options entry = {}, std::optional<time_point> now = std::nullopt) {
     return write<false>(std::forward<K>(key), std::forward<V>(value), entry, now);
@@ -169,48 +170,44 @@ class basic_cache {
   requires std::is_invocable_r_v<std::optional<Value>, F&, const Value*> std::optional<Value> compute(
       const K& key, F&& f, put_options wanted = {}, std::optional<time_point> now = std::nullopt) {
     decltype(auto) own_key = as_key(key);
-    const access mine{table_, this_thread()};
+    write_hazards hazards{table_.domain()};
+    const access mine{table_, hazards.record()};
     const std::uint32_t hash = hash_of(own_key);
     const ticks time = write_time(wanted, now);
     forget_load(own_key);
     for (;;) {
-      newcomer entry{table_, *mine, hash};
-      std::optional<Value> result;
-      {
-        hazard_slots<3> hazards{table_.domain()};
-        const position at = table_.template find<true>(hash, hazards, *mine, matching(own_key, hash));
-        if (at.found() && expired(at, time)) {
-          table_.remove(at, hash, removal_cause::expired, *mine);
-          continue;
+      newcomer entry{table_, *mine, hash, hazards};
+      const position at = table_.template find<true>(hash, hazards, *mine, matching(own_key, hash));
+      if (at.found() && expired(at, time)) {
+        table_.remove(at, hash, removal_cause::expired, *mine);
+        continue;
+      }
+      std::optional<Value> result = std::invoke(f, stays(at, time) ? &table_.node(at).value() : nullptr);
+      if (!result) {
+        if (!at.found() || table_.remove(at, hash, removal_cause::erased, *mine)) return result;
+        continue;
+      }
+      if (!entry) {
+        if (at.found() && !table_.remove(at, hash, removal_cause::replaced, *mine)) continue;
+        mine->rejections.add();
+        return result;
+      }
+      entry.construct(own_key, *result);
+      entry_fate fate = judge(entry, wanted, time, *mine);
+      if (fate == entry_fate::kept) {
+        if (at.found()) {
+          if (!entry.replace(at)) continue;
+        } else {
+          const auto step = entry.insert(at);
+          if (step == newcomer::step::again) continue;
+          if (step == newcomer::step::no_room) fate = entry_fate::rejected;
         }
-        const bool here = at.found() && (place_of(table_.node(at)) & detail::tentative_bit) == 0;
-        result = std::invoke(f, here ? &table_.node(at).value() : nullptr);
-        if (!result) {
-          if (!at.found() || table_.remove(at, hash, removal_cause::erased, *mine)) return result;
-          continue;
-        }
-        if (!entry) {
-          if (at.found() && !table_.remove(at, hash, removal_cause::replaced, *mine)) continue;
-          mine->rejections.add();
-          return result;
-        }
-        entry.construct(own_key, *result);
-        entry_fate fate = judge(entry, wanted, time, *mine);
-        if (fate == entry_fate::kept) {
-          if (at.found()) {
-            if (!entry.replace(at)) continue;
-          } else {
-            const auto step = entry.insert(at);
-            if (step == newcomer::step::again) continue;
-            if (step == newcomer::step::no_room) fate = entry_fate::rejected;
-          }
-        } else if (at.found() && !table_.remove(at, hash, removal_cause::replaced, *mine)) {
-          continue;
-        }
-        if (fate != entry_fate::kept) {
-          turn_away(entry, fate, *mine);
-          return result;
-        }
+      } else if (at.found() && !table_.remove(at, hash, removal_cause::replaced, *mine)) {
+        continue;
+      }
+      if (fate != entry_fate::kept) {
+        turn_away(entry, fate, *mine);
+        return result;
       }
       entry.settle();
       return result;
@@ -236,10 +233,12 @@ class basic_cache {
   template <class K>
   bool erase(const K& key, std::optional<time_point> now = std::nullopt) {
     decltype(auto) own_key = as_key(key);
-    const access mine{table_, this_thread()};
+    const std::uint32_t hash = hash_of(own_key);
+    write_hazards hazards{table_.domain()};
+    const access mine{table_, hazards.record()};
     forget_load(own_key);
     const ticks time = expiry_.in_use() ? expiry_.at(now) : std::numeric_limits<ticks>::min();
-    return remove_key(own_key, hash_of(own_key), time, removal_cause::erased, *mine);
+    return remove_key(own_key, hash, time, removal_cause::erased, *mine, hazards);
   }
 
   /// Removes the entries for which `predicate(key, value)` holds; returns how many. Entries that come in meanwhile may
@@ -262,7 +261,9 @@ class basic_cache {
   std::size_t purge_expired(std::size_t limit = std::numeric_limits<std::size_t>::max(),
                             std::optional<time_point> now = std::nullopt) {
     if (!expiry_.in_use()) return 0;
-    return sweep(table_.slot_limit(), limit, expiry_.at(now));
+    write_hazards hazards{table_.domain()};
+    const access mine{table_, hazards.record()};
+    return sweep(table_.slot_limit(), limit, expiry_.at(now), *mine, hazards);
   }
 
   // ---- the whole ---------------------------------------------------------------------------------------------------
@@ -310,6 +311,7 @@ class basic_cache {
   using access = typename table::access;
   using position = typename table::position;
   using newcomer = typename table::newcomer;
+  using write_hazards = typename table::write_hazards;
   using lookup = detail::key_lookup<Key, Hash, Equal>;
   using ticks = std::int64_t;
   using flights = typename detail::flights_of<Key, Value, Hash, Equal>::type;
@@ -335,20 +337,6 @@ class basic_cache {
 
   static std::uint32_t place_of(const node& entry) noexcept {
     return entry.place.load(std::memory_order_relaxed);  // published with the node; only the tentative bit changes
-  }
-
-  [[noreturn]] static void throw_bad_alloc() {
-#if defined(__cpp_exceptions)
-    throw std::bad_alloc{};
-#else
-    std::abort();
-#endif
-  }
-
-  hazard_domain::thread_record& this_thread() {
-    hazard_domain::thread_record* const record = table_.domain().try_local();
-    if (record == nullptr) throw_bad_alloc();
-    return *record;
   }
 
   // ---- reading -----------------------------------------------------------------------------------------------------
@@ -407,6 +395,11 @@ class basic_cache {
     return (place_of(table_.node(at)) & detail::timed_bit) != 0 && table_.extras(at).earliest() <= time;
   }
 
+  // Whether an entry was found that counts as being there.
+  bool stays(const position& at, ticks time) {
+    return at.found() && !expired(at, time) && (place_of(table_.node(at)) & detail::tentative_bit) == 0;
+  }
+
   // ---- writing -----------------------------------------------------------------------------------------------------
 
   enum class entry_fate { kept, rejected, expired };
@@ -445,10 +438,16 @@ class basic_cache {
 
   template <bool Overwrite, class K, class V>
   bool write(K&& key, V&& value, const put_options& wanted, std::optional<time_point> now) {
-    const access mine{table_, this_thread()};
     const std::uint32_t hash = hash_of(as_key(key));
+    write_hazards hazards{table_.domain()};
+    const access mine{table_, hazards.record()};
     const ticks time = write_time(wanted, now);
-    newcomer entry{table_, *mine, hash};
+    if constexpr (!Overwrite) {
+      // Once before anything of the caller's is used up, since the key may well be there.
+      decltype(auto) wanted_key = as_key(key);
+      if (stays(table_.template find<true>(hash, hazards, *mine, matching(wanted_key, hash)), time)) return false;
+    }
+    newcomer entry{table_, *mine, hash, hazards};
     if (!entry) {  // nothing to put it in: as if evicted at once
       if constexpr (Overwrite) erase(key, now);
       mine->rejections.add();
@@ -459,12 +458,11 @@ class basic_cache {
     const entry_fate fate = judge(entry, wanted, time, *mine);
     forget_load(own_key);
     if (fate != entry_fate::kept) {
-      if constexpr (Overwrite) remove_key(own_key, hash, time, removal_cause::replaced, *mine);
+      if constexpr (Overwrite) remove_key(own_key, hash, time, removal_cause::replaced, *mine, hazards);
       turn_away(entry, fate, *mine);
       return false;
     }
     for (;;) {
-      hazard_slots<3> hazards{table_.domain()};
       const position at = table_.template find<true>(hash, hazards, *mine, matching(own_key, hash));
       if (!at.found()) {
         const auto step = entry.insert(at);
@@ -478,20 +476,20 @@ class basic_cache {
         continue;
       }
       if constexpr (!Overwrite) {
-        if ((place_of(table_.node(at)) & detail::tentative_bit) == 0) return false;
+        if (stays(at, time)) return false;
       }
       if (entry.replace(at)) break;
     }
     entry.settle();
-    if (expiry_.in_use()) sweep(slots_swept_by_a_put, slots_swept_by_a_put, time);
+    if (expiry_.in_use()) sweep(slots_swept_by_a_put, slots_swept_by_a_put, time, *mine, hazards);
     return true;
   }
 
   // ---- removing ----------------------------------------------------------------------------------------------------
 
   template <class K>
-  bool remove_key(const K& key, std::uint32_t hash, ticks time, removal_cause cause, local& mine) {
-    hazard_slots<2> hazards{table_.domain()};
+  bool remove_key(const K& key, std::uint32_t hash, ticks time, removal_cause cause, local& mine,
+                  write_hazards& hazards) {
     for (;;) {
       const position at = table_.template find<false>(hash, hazards, mine, matching(key, hash));
       if (!at.found()) return false;
@@ -537,17 +535,15 @@ class basic_cache {
   }
 
   // Looks at the next `slots` slots for up to `limit` entries whose time has passed.
-  std::size_t sweep(std::uint32_t slots, std::size_t limit, ticks time) {
+  std::size_t sweep(std::uint32_t slots, std::size_t limit, ticks time, local& mine, write_hazards& hazards) {
     const std::uint32_t slot_limit = table_.slot_limit();
     if (slot_limit == 0) return 0;
-    hazard_slots<2> hazards{table_.domain()};
-    const access mine{table_, hazards.record()};
     std::size_t removed = 0;
     for (std::uint32_t i = 0; i < slots && removed < limit; ++i) {
       const slot_id slot = swept_.fetch_add(1, std::memory_order_relaxed) % slot_limit;  // any order will do
       const std::uint32_t hash = table_.slot_hash(slot);
-      const position at = table_.find_slot(slot, hash, hazards, *mine);
-      if (at.found() && expired(at, time) && table_.remove(at, hash, removal_cause::expired, *mine)) ++removed;
+      const position at = table_.find_slot(slot, hash, hazards, mine);
+      if (at.found() && expired(at, time) && table_.remove(at, hash, removal_cause::expired, mine)) ++removed;
     }
     return removed;
   }
@@ -614,40 +610,40 @@ class basic_cache {
   template <class Call>
   void keep_loaded(const Key& key, const Value& value, Call& call, const put_options& wanted,
                    std::optional<time_point> now) {
-    const access mine{table_, this_thread()};
+    write_hazards hazards{std::nothrow, table_.domain()};
+    hazard_slots<1> own{std::nothrow, table_.domain()};  // for the entry itself, until it counts
+    if (!hazards || !own) return;                        // memory is out: loaded, but not kept
+    const access mine{table_, hazards.record()};
     const std::uint32_t hash = hash_of(key);
     const ticks time = write_time(wanted, now);
-    newcomer entry{table_, *mine, hash};
+    newcomer entry{table_, *mine, hash, hazards};
     if (!entry) return;
     entry.construct(key, value);
     if (const entry_fate fate = judge(entry, wanted, time, *mine); fate != entry_fate::kept) {
       turn_away(entry, fate, *mine);
       return;
     }
-    {
-      hazard_slots<3> hazards{table_.domain()};
-      for (;;) {
-        const position at = table_.template find<true>(hash, hazards, *mine, matching(key, hash));
-        if (at.found()) {
-          if (!expired(at, time)) return;  // somebody has put a value meanwhile
-          table_.remove(at, hash, removal_cause::expired, *mine);
-          continue;
-        }
-        hazards.publish(0, &entry.node());  // before others can remove it
-        const auto step = entry.insert(at, true);
-        if (step == newcomer::step::done) break;
-        if (step == newcomer::step::again) continue;
-        turn_away(entry, entry_fate::rejected, *mine);
-        return;
+    for (;;) {
+      const position at = table_.template find<true>(hash, hazards, *mine, matching(key, hash));
+      if (at.found()) {
+        if (!expired(at, time)) return;  // somebody has put a value meanwhile
+        table_.remove(at, hash, removal_cause::expired, *mine);
+        continue;
       }
-      if (call.try_commit()) {
-        table_.commit(entry.linked(), *mine);
-      } else {
-        table_.withdraw(entry.linked(), hash, *mine);
-      }
+      own.publish(0, &entry.node());  // before others can remove it
+      const auto step = entry.insert(at, true);
+      if (step == newcomer::step::done) break;
+      if (step == newcomer::step::again) continue;
+      turn_away(entry, entry_fate::rejected, *mine);
+      return;
+    }
+    if (call.try_commit()) {
+      table_.commit(entry.linked(), *mine);
+    } else {
+      table_.withdraw(entry.linked(), hash, *mine, hazards);
     }
     entry.settle();
-    if (expiry_.in_use()) sweep(slots_swept_by_a_put, slots_swept_by_a_put, time);
+    if (expiry_.in_use()) sweep(slots_swept_by_a_put, slots_swept_by_a_put, time, *mine, hazards);
   }
 
   [[nodiscard]] std::uint64_t sum(detail::single_writer_count local::*count) const noexcept {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -52,6 +53,11 @@ class entry_table {
   using store = node_store<Node, hazard_domain>;
   using chains = hash_chains<const store>;
   using position = typename chains::position;
+
+  /// What a write works with, from its search to its last eviction: two hazards for walking, and one that stays on the
+  /// node at which the search began. A write takes them before it changes anything, so that no step after that needs
+  /// memory.
+  using write_hazards = hazard_slots<3>;
 
   static constexpr std::uint32_t most_entries = std::uint32_t{1} << 27;
 
@@ -169,11 +175,13 @@ class entry_table {
 
   // ---- a new entry, step by step -----------------------------------------------------------------------------------
 
-  /// An entry on its way in. What was not linked is taken back at the end, also when something throws.
+  /// An entry on its way in. What was not linked is taken back at the end, also when something throws. The first two of
+  /// the hazards are used anew wherever entries have to be evicted: a position found before is then good for `insert`
+  /// only.
   class newcomer {
    public:
-    newcomer(entry_table& table, local_stripe& mine, std::uint32_t hash) noexcept
-        : table_{table}, mine_{mine}, hash_{hash}, node_{table.take_node(mine)} {}
+    newcomer(entry_table& table, local_stripe& mine, std::uint32_t hash, write_hazards& hazards) noexcept
+        : table_{table}, mine_{mine}, hazards_{hazards}, hash_{hash}, node_{table.take_node(mine, hazards)} {}
     newcomer(const newcomer&) = delete;
     newcomer& operator=(const newcomer&) = delete;
     ~newcomer() {
@@ -211,7 +219,7 @@ class entry_table {
     /// Links the entry where a search with three hazards has missed its key. When done, `settle` is to follow.
     step insert(const position& missed, bool tentative = false) noexcept {
       if (slot_ == no_slot) {
-        slot_ = table_.take_slot(mine_);
+        slot_ = table_.take_slot(mine_, hazards_);
         if (slot_ == no_slot) return step::no_room;
       }
       table_.slots_.set_hash(slot_, hash_);
@@ -240,12 +248,12 @@ class entry_table {
       return true;
     }
 
-    /// Pays for what was linked, once no hazard is held for it: evicts as much as the cache is over its capacity.
-    void settle() {
+    /// Pays for what was linked: evicts as much as the cache is over its capacity. Uses the hazards anew.
+    void settle() noexcept {
       if (admitted_ != no_slot) {
-        table_.admit(admitted_, hash_, static_cast<std::int64_t>(weight_), mine_);
+        table_.admit(admitted_, hash_, static_cast<std::int64_t>(weight_), mine_, hazards_);
       } else if (owed_ != 0) {
-        table_.pay(owed_, replaced_, no_slot, mine_);
+        table_.pay(owed_, replaced_, no_slot, mine_, hazards_);
       }
     }
 
@@ -255,6 +263,7 @@ class entry_table {
    private:
     entry_table& table_;
     local_stripe& mine_;
+    write_hazards& hazards_;
     std::uint32_t hash_;
     std::uint32_t node_;
     std::uint32_t linked_ = store::none;
@@ -276,9 +285,9 @@ class entry_table {
     return true;
   }
 
-  /// Removes a tentative entry that was linked by this thread, unless it has been removed since.
-  void withdraw(std::uint32_t node, std::uint32_t hash, local_stripe& mine) {
-    hazard_slots<2> hazards{domain_};
+  /// Removes a tentative entry that was linked by this thread, unless it has been removed since. The caller protects
+  /// its node by a hazard other than those.
+  void withdraw(std::uint32_t node, std::uint32_t hash, local_stripe& mine, write_hazards& hazards) noexcept {
     for (;;) {
       const position at = find<false>(hash, hazards, mine, [&](const Node& other) { return &other == &nodes_[node]; });
       if (!at.found() || remove(at, hash, removal_cause::erased, mine)) return;
@@ -295,16 +304,17 @@ class entry_table {
   }
 
   /// Makes room for an entry that has been linked.
-  void admit(slot_id slot, std::uint32_t hash, std::int64_t weight, local_stripe& mine) {
+  void admit(slot_id slot, std::uint32_t hash, std::int64_t weight, local_stripe& mine,
+             write_hazards& hazards) noexcept {
     const bool full = weight_.load(std::memory_order_relaxed) + weight > capacity_;  // a guess; `pay` decides
     const slot_id leaving = order_.admit(slot, hash, full, slots_, *this, mine);
-    pay(weight, slot, leaving, mine);
+    pay(weight, slot, leaving, mine, hazards);
     if (full) look_ahead(mine);
     if (counts_entries_ && entries_.fetch_add(1, std::memory_order_relaxed) + 1 > entry_limit_) {
       for (std::uint32_t failures = 0; failures < tries_for_victim + slots_.high_water(); ++failures) {
         const slot_id other = victim(failures, slot, mine);
         if (other == no_slot) continue;
-        const std::uint64_t freed = evict(other, mine);
+        const std::uint64_t freed = evict(other, mine, hazards);
         add_weight(-static_cast<std::int64_t>(freed));
         if (freed != 0) break;
       }
@@ -338,18 +348,18 @@ class entry_table {
 
   enum class slot_fate { vacated, handed_on };
 
-  // Gives back the slot, counts, tells, and sees to it that the removed node gets unlinked. Returns its weight.
+  // Gives back the slot, counts, tells, and sees to it that the removed node gets unlinked. Returns its weight. The
+  // node stays protected by the caller's hazards all the while.
   std::uint64_t leave(const position& at, std::uint32_t hash, removal_cause cause, local_stripe& mine,
-                      slot_fate fate = slot_fate::vacated) {
+                      slot_fate fate = slot_fate::vacated) noexcept {
     Node& node = nodes_[at.node()];
     std::uint32_t place = node.place.load(std::memory_order_relaxed);
     const std::uint64_t weight = (place & weighted_bit) != 0 ? extras_[at.node()].weight : 1;
     if (chains_.unlink(at)) {
       nodes_.retire(at.node(), mine);
-    } else {
-      hazard_slots<2> hazards{domain_};
+    } else if (hazard_slots<2> hazards{std::nothrow, domain_}; hazards) {
       find<false>(hash, hazards, mine, [](const Node&) { return false; });
-    }
+    }  // else memory is out: the next search over this chain unlinks it
     // A load's entry counts as one that was here only if the load committed it before it was removed.
     if ((place & tentative_bit) != 0) place = node.place.fetch_or(gone_bit, std::memory_order_acq_rel);
     const bool was_here = (place & tentative_bit) == 0;
@@ -366,9 +376,8 @@ class entry_table {
     return weight;
   }
 
-  std::uint64_t evict(slot_id slot, local_stripe& mine) {
+  std::uint64_t evict(slot_id slot, local_stripe& mine, write_hazards& hazards) noexcept {
     const std::uint32_t hash = slots_.hash(slot);
-    hazard_slots<2> hazards{domain_};
     for (;;) {
       const position at = find_slot(slot, hash, hazards, mine);
       if (!at.found()) return 0;
@@ -389,7 +398,7 @@ class entry_table {
   }
 
   // Settles a debt: by adding it to what is paid where there is room, else by evicting, `leaving` first.
-  void pay(std::int64_t debt, slot_id keep, slot_id leaving, local_stripe& mine) {
+  void pay(std::int64_t debt, slot_id keep, slot_id leaving, local_stripe& mine, write_hazards& hazards) noexcept {
     for (std::uint32_t failures = 0; failures < tries_for_victim + slots_.high_water();) {
       if (leaving == no_slot) {
         std::int64_t paid = weight_.load(std::memory_order_relaxed);
@@ -402,7 +411,7 @@ class entry_table {
         }
         leaving = victim(failures, keep, mine);
       }
-      const std::uint64_t freed = leaving == no_slot ? 0 : evict(std::exchange(leaving, no_slot), mine);
+      const std::uint64_t freed = leaving == no_slot ? 0 : evict(std::exchange(leaving, no_slot), mine, hazards);
       if (freed == 0) {
         ++failures;
         continue;
@@ -414,28 +423,28 @@ class entry_table {
     add_weight(debt);
   }
 
-  slot_id take_slot(local_stripe& mine) {
+  slot_id take_slot(local_stripe& mine, write_hazards& hazards) noexcept {
     for (std::uint32_t i = 0; i < tries_for_victim; ++i) {
       slot_id occupied = no_slot;
       const slot_id slot = order_.take(slots_, mine, occupied);
       if (slot != no_slot) return slot;
-      make_way(occupied, mine);
+      make_way(occupied, mine, hazards);
     }
     return no_slot;
   }
 
-  std::uint32_t take_node(local_stripe& mine) {
+  std::uint32_t take_node(local_stripe& mine, write_hazards& hazards) noexcept {
     for (std::uint32_t i = 0; i < tries_for_victim; ++i) {
       const std::uint32_t node = nodes_.take(mine);
       if (node != store::none) return node;
-      make_way(no_slot, mine);
+      make_way(no_slot, mine, hazards);
     }
     return store::none;
   }
 
-  void make_way(slot_id slot, local_stripe& mine) {
+  void make_way(slot_id slot, local_stripe& mine, write_hazards& hazards) noexcept {
     if (slot == no_slot) slot = order_.victim(no_slot, slots_, mine);
-    if (slot != no_slot) add_weight(-static_cast<std::int64_t>(evict(slot, mine)));
+    if (slot != no_slot) add_weight(-static_cast<std::int64_t>(evict(slot, mine, hazards)));
   }
 
   void raise_in_use(std::uint32_t count) noexcept {

@@ -14,10 +14,10 @@
 #include <banyan/cluster/detail/endpoint_state.hpp>
 #include <banyan/cluster/detail/signal.hpp>
 #include <banyan/cluster/endpoint_id.hpp>
-#include <banyan/core/hash.hpp>
 #include <banyan/core/hazard_domain.hpp>
 #include <banyan/core/hazard_pointer.hpp>
 #include <banyan/core/hazard_slots.hpp>
+#include <banyan/hashing/hash_of.hpp>
 
 namespace banyan::detail {
 
@@ -60,7 +60,7 @@ class endpoint_record : public hazard_pointer_obj_base<endpoint_record, void (*)
   void name_itself(endpoint_id id) {
     id_ = id;
     if (name_.empty()) name_ = std::to_string(id.value());
-    name_hash_ = seeded_hash{0}(std::string_view{name_});
+    name_hash_ = hash_of(std::string_view{name_});
   }
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace banyan::detail {
+
+/// Points on a circle of 2^32 positions, each with the number of an owner: 8 bytes a point, sorted, and an index of 2
+/// to 4 bytes a point over the upper bits of the position. A look-up reads one word of the index, and on average about
+/// one point from there on.
+class point_circle {
+ public:
+  [[nodiscard]] static constexpr std::uint64_t point(std::uint32_t position, std::uint32_t owner) noexcept {
+    return (std::uint64_t{position} << 32) | owner;
+  }
+
+  point_circle() : point_circle{std::vector<std::uint64_t>{}} {}
+
+  /// Of points in any order; points at the same position are ordered by owner. Expected O(points) where positions are
+  /// spread evenly.
+  explicit point_circle(const std::vector<std::uint64_t>& points)
+      : points_(points.size() + stride), starts_(bucket_count(points.size())), size_{points.size()} {
+    index_shift_ = 64 - std::countr_zero(starts_.size());
+    // A counting sort by bucket gives the index and nearly sorts the points; what is left is inside the buckets.
+    for (const std::uint64_t p : points) ++starts_[p >> index_shift_];
+    std::uint32_t before = 0;
+    for (std::uint32_t& start : starts_) before += std::exchange(start, before);
+    for (const std::uint64_t p : points) points_[starts_[p >> index_shift_]++] = p;
+    std::uint32_t begin = 0;
+    for (std::uint32_t& start : starts_) {
+      const std::uint32_t end = std::exchange(start, begin);
+      if (end - begin > 1) std::sort(points_.begin() + begin, points_.begin() + end);
+      begin = end;
+    }
+    close();
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t memory() const noexcept {
+    return points_.capacity() * sizeof(std::uint64_t) + starts_.capacity() * sizeof(std::uint32_t);
+  }
+
+  /// The number of the first point at `position` or after it, up to size(), which stands for the first one again.
+  [[nodiscard]] std::size_t at_or_after(std::uint32_t position) const noexcept {
+    const std::uint64_t target = point(position, 0);
+    std::size_t at = starts_[target >> index_shift_];
+    for (;;) {
+      // Counting needs no branch that depends on the key; a second round is rare.
+      std::size_t less = 0;
+      for (std::size_t i = 0; i < stride; ++i) less += points_[at + i] < target ? 1U : 0U;
+      at += less;
+      if (less < stride) return at;
+    }
+  }
+
+  /// The owner of a point; of point size(): that of the first; `no_node` when there are no points.
+  [[nodiscard]] std::uint32_t owner(std::size_t i) const noexcept { return static_cast<std::uint32_t>(points_[i]); }
+  [[nodiscard]] std::uint32_t position(std::size_t i) const noexcept {
+    return static_cast<std::uint32_t>(points_[i] >> 32);
+  }
+
+  /// Gives each point the owner `new_owners[old owner]`; the order of points stays as it is.
+  void rename_owners(const std::vector<std::uint32_t>& new_owners) noexcept {
+    for (std::size_t i = 0; i < size_; ++i) points_[i] = point(position(i), new_owners[owner(i)]);
+    close();
+  }
+
+ private:
+  static constexpr std::size_t stride = 4;
+
+  [[nodiscard]] static std::size_t bucket_count(std::size_t points) noexcept {
+    return std::bit_ceil(std::max<std::size_t>(points, 4)) / 2;
+  }
+
+  /// Behind the last point: no point is greater, and the owner is the first point's, so that a look-up that runs past
+  /// the end needs no special case.
+  void close() noexcept {
+    const std::uint32_t first = size_ == 0 ? std::numeric_limits<std::uint32_t>::max() : owner(0);
+    std::fill(points_.begin() + static_cast<std::ptrdiff_t>(size_), points_.end(),
+              point(std::numeric_limits<std::uint32_t>::max(), first));
+  }
+
+  std::vector<std::uint64_t> points_;  // position in the upper half, owner in the lower
+  std::vector<std::uint32_t> starts_;  // for each value of the upper bits: the first point that has it, or comes after
+  std::size_t size_;
+  int index_shift_ = 0;
+};
+
+}  // namespace banyan::detail

@@ -1,0 +1,196 @@
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <banyan/core/invalid_option.hpp>
+#include <banyan/hashing/detail/node_check.hpp>
+#include <banyan/hashing/hash_of.hpp>
+#include <banyan/hashing/node_list.hpp>
+#include <banyan/hashing/weighted_hash.hpp>
+#include <banyan/hashing/weighted_node.hpp>
+
+namespace banyan {
+
+/// What `placed_nodes` asks of a placement: an immutable value made of the nodes' hashes and weights, which answers
+/// with the number of a node, and which can be asked again for the next one in a key's order of preference.
+template <class P>
+concept placement = std::copyable<P> && std::default_initializable<P> && std::constructible_from < P,
+        std::span<const weighted_hash>,
+typename P::options > &&requires(const P& p, std::uint64_t key_hash, bool (*accept)(std::uint32_t)) {
+  { p.find(key_hash) }
+  noexcept->std::same_as<std::uint32_t>;
+  { p.find_if(key_hash, accept) } -> std::same_as<std::uint32_t>;
+  { p.size() }
+  noexcept->std::same_as<std::size_t>;
+  { P::npos } -> std::convertible_to<std::uint32_t>;
+};
+
+/// Nodes, and the one among them that each key belongs to, as `Placement` says. A value: copies are independent. Made
+/// for `published`, where readers go on while a changed copy is built; `hash_ring` has that built in.
+///
+///     banyan::maglev_table<std::string> table{{"a", "b", "c"}};
+///     table.find("user:42");                        // "b", say
+///     banyan::published<banyan::maglev_table<std::string>> shared{std::move(table)};
+///     shared.update([](auto copy) { copy.remove("b"); return copy; });
+///
+/// `Hash` gives 64 well-mixed bits for keys and nodes; all who share the keys must use the same one.
+///
+/// Thread safety: const use by many threads; changes by one alone. A change that throws leaves all as it was.
+template <class Node, placement Placement, class Hash = stable_hash>
+class placed_nodes {
+ public:
+  using node_type = Node;
+  using placement_type = Placement;
+  using options = typename Placement::options;
+
+  placed_nodes() = default;
+
+  /// Throws `std::invalid_argument` for a weight that is not above 0 and finite, a node that is there twice and for bad
+  /// options; what copying nodes and the hash throw; `std::bad_alloc`.
+  placed_nodes(node_list<Node> nodes, options how = {}, Hash hash = {})
+      : how_{how}, hash_{std::move(hash)}, nodes_{std::move(nodes).nodes()} {
+    hashes_.reserve(nodes_.size());
+    for (const weighted_node<Node>& n : nodes_) hashes_.push_back({hash_(n.node), n.weight});
+    check_distinct();
+    placement_ = Placement(std::span<const weighted_hash>{hashes_}, how_);
+  }
+
+  /// The node of a key; none when there are no nodes. Cost and progress of the hash, of `Placement::find` and of
+  /// copying a node.
+  template <class Key>
+  [[nodiscard]] std::optional<Node> find(const Key& key) const {
+    const Node* const found = locate(key);
+    return found == nullptr ? std::nullopt : std::optional<Node>{*found};
+  }
+
+  /// As find, without the copy: valid until the next change. Null when there are no nodes.
+  template <class Key>
+  [[nodiscard]] const Node* locate(const Key& key) const {
+    const std::uint32_t found = placement_.find(hash_(key));
+    return found == Placement::npos ? nullptr : &nodes_[found].node;
+  }
+
+  /// The first `n` nodes in the key's order of preference, all different; all nodes where there are fewer.
+  template <class Key>
+  [[nodiscard]] std::vector<Node> find_n(const Key& key, std::size_t n) const {
+    std::vector<Node> found;
+    n = std::min(n, size());
+    if (n == 0) return found;
+    found.reserve(n);
+    static_cast<void>(placement_.find_if(hash_(key), [&](std::uint32_t node) {
+      found.push_back(nodes_[node].node);
+      return found.size() == n;
+    }));
+    return found;
+  }
+
+  /// The first node in the key's order of preference for which `accept(node)` is true; each is asked at most once.
+  template <class Key, class F>
+  [[nodiscard]] std::optional<Node> find_if(const Key& key, F accept) const {
+    const std::uint32_t found =
+        placement_.find_if(hash_(key), [&](std::uint32_t node) -> bool { return accept(nodes_[node].node); });
+    return found == Placement::npos ? std::nullopt : std::optional<Node>{nodes_[found].node};
+  }
+
+  /// Adds a node; false, and nothing changes, if it is there (see `set_weight`). Builds the placement anew. Throws as
+  /// the constructor does.
+  bool add(Node node, double weight = 1) {
+    detail::check_weight(weight);
+    const std::uint64_t hash = hash_(node);
+    if (position(node, hash) != size()) return false;
+    placed_nodes changed{*this};
+    changed.hashes_.push_back({hash, weight});
+    changed.nodes_.push_back({std::move(node), weight});
+    return become(std::move(changed));
+  }
+
+  /// Takes a node out; false if it is not there. Builds the placement anew.
+  bool remove(const Node& node) {
+    const std::size_t at = position(node, hash_(node));
+    if (at == size()) return false;
+    placed_nodes changed{*this};
+    changed.hashes_.erase(changed.hashes_.begin() + static_cast<std::ptrdiff_t>(at));
+    changed.nodes_.erase(changed.nodes_.begin() + static_cast<std::ptrdiff_t>(at));
+    return become(std::move(changed));
+  }
+
+  /// Gives a node another weight; false if it is not there. Builds the placement anew. Throws as the constructor does.
+  bool set_weight(const Node& node, double weight) {
+    detail::check_weight(weight);
+    const std::size_t at = position(node, hash_(node));
+    if (at == size()) return false;
+    if (nodes_[at].weight == weight) return true;
+    placed_nodes changed{*this};
+    changed.hashes_[at].weight = weight;
+    changed.nodes_[at].weight = weight;
+    return become(std::move(changed));
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return nodes_.empty(); }
+  [[nodiscard]] bool contains(const Node& node) const { return position(node, hash_(node)) != size(); }
+
+  /// Nodes and their weights, in the order in which they came.
+  [[nodiscard]] const std::vector<weighted_node<Node>>& weights() const& noexcept { return nodes_; }
+  [[nodiscard]] std::vector<weighted_node<Node>> weights() && noexcept { return std::move(nodes_); }
+
+  /// What answers the look-ups; its numbers count the nodes in the order of `weights()`.
+  [[nodiscard]] const Placement& where() const noexcept { return placement_; }
+  [[nodiscard]] const Hash& hash_function() const noexcept { return hash_; }
+
+ private:
+  void check_distinct() const {
+    std::vector<std::uint64_t> sorted;
+    sorted.reserve(hashes_.size());
+    for (const weighted_hash& h : hashes_) sorted.push_back(h.hash);
+    std::sort(sorted.begin(), sorted.end());
+    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+    if (twice == sorted.end()) return;
+    const auto with_it =
+        std::find_if(hashes_.begin(), hashes_.end(), [&](const weighted_hash& h) { return h.hash == *twice; });
+    refuse_twin(nodes_[static_cast<std::size_t>(with_it - hashes_.begin())].node);
+  }
+
+  [[noreturn]] static void refuse_twin(const Node& node) {
+    constexpr std::string_view rule = "must not be there twice, nor have the hash of another node";
+    if constexpr (std::is_convertible_v<const Node&, std::string_view> || std::is_arithmetic_v<Node>) {
+      invalid_option("node", node, rule);
+    } else {
+      invalid_option("node", "(given)", rule);
+    }
+  }
+
+  /// size() when it is not there; throws when another node has its hash.
+  [[nodiscard]] std::size_t position(const Node& node, std::uint64_t hash) const {
+    for (std::size_t i = 0; i < hashes_.size(); ++i) {
+      if (hashes_[i].hash != hash) continue;
+      if (!(nodes_[i].node == node)) refuse_twin(node);
+      return i;
+    }
+    return size();
+  }
+
+  bool become(placed_nodes&& changed) {
+    changed.placement_ = Placement(std::span<const weighted_hash>{changed.hashes_}, how_);
+    nodes_ = std::move(changed.nodes_);
+    hashes_ = std::move(changed.hashes_);
+    placement_ = std::move(changed.placement_);
+    return true;
+  }
+
+  options how_{};
+  Hash hash_{};
+  std::vector<weighted_node<Node>> nodes_;
+  std::vector<weighted_hash> hashes_;
+  Placement placement_;
+};
+
+}  // namespace banyan
