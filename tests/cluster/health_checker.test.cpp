@@ -101,6 +101,9 @@ TEST_CASE("it takes several results in a row to change an endpoint's health") {
   one.record(health::healthy, 2, 3);  // from fit to fit at once
   CHECK(one.verdict() == health::healthy);
   CHECK(one.successes_in_a_row() == 3);
+  one.record(health::unhealthy, 2, 3);
+  one.record(health::degraded, 2, 3);
+  CHECK(one.verdict() == health::degraded);
 
   banyan::probe_history fresh{health::unhealthy};
   fresh.record(health::degraded, 5, 3);  // the first good result is believed
