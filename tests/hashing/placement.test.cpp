@@ -1,5 +1,6 @@
 // What ring, Maglev and rendezvous placement promise alike; what each promises alone is in its own file.
 #include <banyan/hashing/maglev_placement.hpp>
+#include <banyan/hashing/multi_probe_placement.hpp>
 #include <banyan/hashing/rendezvous_placement.hpp>
 #include <banyan/hashing/ring_placement.hpp>
 
@@ -15,7 +16,8 @@
 #include "support/catch.hpp"
 #include "support/seed.hpp"
 
-#define BANYAN_PLACEMENTS banyan::ring_placement, banyan::maglev_placement, banyan::rendezvous_placement
+#define BANYAN_PLACEMENTS \
+  banyan::ring_placement, banyan::maglev_placement, banyan::rendezvous_placement, banyan::multi_probe_placement
 
 namespace {
 
@@ -126,10 +128,25 @@ TEMPLATE_TEST_CASE("shares follow the weights", "[hashing][placement]", BANYAN_P
     if (std::is_same_v<TestType, banyan::ring_placement>) {
       // Variance of a share of p points is about 1 / p of its square: here up to 1 / 40, on 10,000 keys a node.
       CHECK(chi_square < 400'000 / 160.0 * 2);
+    } else if (std::is_same_v<TestType, banyan::multi_probe_placement>) {
+      // 1 / 47 for each of ten points; and the lightest, due two and a half points, have three.
+      CHECK(chi_square < 400'000 / 10.0 / 47 * 2);
     } else {
       CHECK(chi_square < 39 + 6 * 9);
     }
     CHECK(chi_square > 10);
+  }
+}
+
+TEST_CASE("many probes keep the fullest node within a probe's part of the mean", "[hashing][multi_probe]") {
+  const std::uint64_t seed = banyan::testing::derived_seed("multi-probe: fullest");
+  CAPTURE(seed);
+  random_source random{seed};
+  for (const std::uint32_t points : {1U, 10U}) {
+    const banyan::multi_probe_placement placement{some_nodes(random, 50), {.points_per_node = points}};
+    const auto seen = counts(placement, random, 500'000);
+    // 1 + 1 / 21 on average, and four deviations of 10,000 keys.
+    CHECK(static_cast<double>(*std::max_element(seen.begin(), seen.end())) < 10'000 * (1 + 1 / 21.0) + 400);
   }
 }
 

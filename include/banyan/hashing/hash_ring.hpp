@@ -9,8 +9,8 @@
 #include <banyan/core/published.hpp>
 #include <banyan/hashing/hash_of.hpp>
 #include <banyan/hashing/node_list.hpp>
-#include <banyan/hashing/placed_nodes.hpp>
 #include <banyan/hashing/ring_placement.hpp>
+#include <banyan/hashing/ring_table.hpp>
 #include <banyan/hashing/weighted_node.hpp>
 
 namespace banyan {
@@ -33,7 +33,7 @@ class hash_ring {
   using node_type = Node;
   using options = ring_options;
   /// The nodes of one moment, with all look-ups.
-  using table = placed_nodes<Node, ring_placement, Hash>;
+  using table = ring_table<Node, Hash>;
 
   hash_ring() : hash_ring{node_list<Node>{}} {}
 
