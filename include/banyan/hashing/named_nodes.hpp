@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <banyan/core/invalid_option.hpp>
+#include <banyan/hashing/detail/node_check.hpp>
 #include <banyan/hashing/node_list.hpp>
 #include <banyan/hashing/weighted_node.hpp>
 
