@@ -10,6 +10,7 @@
 #include <limits>
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "near.hpp"
@@ -136,6 +137,39 @@ TEMPLATE_TEST_CASE("shares follow the weights", "[hashing][placement]", BANYAN_P
     }
     CHECK(chi_square > 10);
   }
+}
+
+// mcrouter's test of its weighted rendezvous hashing.
+TEST_CASE("rendezvous shares by weight are exact", "[hashing][rendezvous]") {
+  const std::uint64_t seed = banyan::testing::derived_seed("rendezvous: mcrouter");
+  CAPTURE(seed);
+  random_source random{seed};
+  const banyan::rendezvous_placement placement{nodes_type{{random(), 1}, {random(), 0.5}, {random(), 0.1}}};
+  constexpr double keys = 1'000'000;
+  const auto seen = counts(placement, random, 1'000'000);
+  double chi_square = 0;
+  for (const auto& [node, share] : {std::pair{0, 1 / 1.6}, std::pair{1, 0.5 / 1.6}, std::pair{2, 0.1 / 1.6}}) {
+    const double off = static_cast<double>(seen[static_cast<std::size_t>(node)]) - keys * share;
+    chi_square += off * off / (keys * share);
+  }
+  CHECK(chi_square < 18.4);  // two degrees of freedom: one in 10,000
+}
+
+TEST_CASE("weights of any size are taken", "[hashing][placement]") {
+  const nodes_type tiny{{1, 1e-300}, {2, 2e-300}};
+  const nodes_type huge{{1, 1e300}, {2, 2e300}};
+  const nodes_type apart{{1, 1e-300}, {2, 1e300}};
+  random_source random{3};
+  for (const nodes_type& nodes : {tiny, huge}) {
+    const auto seen = counts(banyan::rendezvous_placement{nodes}, random, 3000);
+    CHECK(near(static_cast<double>(seen[1]), 2000, 0.1));
+    const auto slots = counts(banyan::maglev_placement{nodes}, random, 3000);
+    CHECK(near(static_cast<double>(slots[1]), 2000, 0.1));
+  }
+  CHECK(counts(banyan::rendezvous_placement{apart}, random, 3000)[0] == 0);
+  // However light, a node can be found when the others refuse.
+  CHECK(banyan::maglev_placement{apart}.find_if(9, [](std::uint32_t node) { return node == 0; }) == 0);
+  CHECK(banyan::rendezvous_placement{apart}.find_if(9, [](std::uint32_t node) { return node == 0; }) == 0);
 }
 
 TEST_CASE("many probes keep the fullest node within a probe's part of the mean", "[hashing][multi_probe]") {

@@ -29,8 +29,8 @@ struct maglev_options {
 /// array read. An immutable value over the numbers of the nodes given; it depends on their hashes and weights alone,
 /// not on their order.
 ///
-/// When a node comes or goes, the keys that must move do, and a few others besides (about as many again per hundred
-/// nodes in a table of a hundred slots a node): who cannot afford these takes a ring or rendezvous hashing.
+/// When a node comes or goes, the keys that must move do, and about one in two hundred of all keys besides: who cannot
+/// afford these takes a ring or an anchor hash.
 ///
 /// Each node has at least one slot, however light it is.
 ///

@@ -37,7 +37,7 @@ class point_circle {
     std::uint32_t begin = 0;
     for (std::uint32_t& start : starts_) {
       const std::uint32_t end = std::exchange(start, begin);
-      if (end - begin > 1) std::sort(points_.begin() + begin, points_.begin() + end);
+      sort_bucket(begin, end);
       begin = end;
     }
     close();
@@ -96,6 +96,21 @@ class point_circle {
 
   [[nodiscard]] static std::size_t bucket_count(std::size_t points) noexcept {
     return std::bit_ceil(std::max<std::size_t>(points, 4)) / 2;
+  }
+
+  /// Mostly a handful of points, for which std::sort is a long way round.
+  void sort_bucket(std::size_t begin, std::size_t end) noexcept {
+    if (end - begin > 24) {
+      std::sort(points_.begin() + static_cast<std::ptrdiff_t>(begin),
+                points_.begin() + static_cast<std::ptrdiff_t>(end));
+      return;
+    }
+    for (std::size_t i = begin + 1; i < end; ++i) {
+      const std::uint64_t p = points_[i];
+      std::size_t at = i;
+      for (; at > begin && points_[at - 1] > p; --at) points_[at] = points_[at - 1];
+      points_[at] = p;
+    }
   }
 
   /// Behind the last point: no point is greater, and the owner is the first point's, so that a look-up that runs past
