@@ -75,6 +75,9 @@ std::string_view balance_colours() noexcept {
 .p-maglev_affinity { color: var(--b-maglev_affinity); }
 .p-rendezvous_affinity { color: var(--b-rendezvous_affinity); }
 .p-maglev_bounded { color: var(--b-maglev_bounded); }
+.p-smooth_weighted_round_robin .line { stroke-dasharray: 8 8; } .p-sticky .line { stroke-dasharray: 2 4; }
+.p-ring_affinity .line { stroke-dasharray: 12 3; } .p-maglev_affinity .line { stroke-dasharray: 9 3 2 3; }
+.p-rendezvous_affinity .line { stroke-dasharray: 5 3; } .p-maglev_bounded .line { stroke-dasharray: 12 3 2 3 2 3; }
 .loads { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: .8rem 1.2rem;
   margin: .8rem 0; }
 .loads figure { margin: 0; } .loads figcaption { font-size: .82rem; overflow-wrap: anywhere; }
@@ -82,6 +85,7 @@ std::string_view balance_colours() noexcept {
 .load .frame { fill: none; stroke: var(--rule); }
 .s1 { fill-opacity: .12; } .s2 { fill-opacity: .28; } .s3 { fill-opacity: .48; } .s4 { fill-opacity: .72; }
 .s5 { fill-opacity: 1; } .s0 { fill-opacity: 0; stroke: var(--rule); }
+@media (min-width: 641px) { table { font-size: .88rem; } th, td { padding: .28rem .55rem; } }
 )css";
 }
 
@@ -120,7 +124,7 @@ std::string latency_chart(const std::vector<chart_series>& series, std::string_v
   y_low *= 0.9;
   y_high = std::max(y_high * 1.1, y_low * 3);
   const double left = 48;
-  const double right = width - (labels ? 224 : 14);
+  const double right = width - (labels ? 254 : 14);
   const double top = 30;
   const double bottom = height - 50;
   const auto x = [&](double value) { return log_between(value, x_low, x_high, left, right); };
@@ -141,7 +145,8 @@ std::string latency_chart(const std::vector<chart_series>& series, std::string_v
   out += fmt::format("<path class=\"base\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>\n", left, bottom, right);
   const auto tick = [&](double at, std::string_view name) {
     out += fmt::format("<path class=\"base\" d=\"M{:.1f} {:.1f}v5\"/>", x(at), bottom);
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", x(at), bottom + 20, name);
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
+                       std::min(x(at), width - 4 - 4 * static_cast<double>(name.size())), bottom + 20, name);
   };
   tick(2, "p50");
   for (int decade = 1; decade <= 6 && std::pow(10.0, decade) <= x_high * 1.001; ++decade)

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "balance_chart.hpp"
@@ -12,11 +13,15 @@ namespace banyan::lab {
 namespace {
 
 std::string chart(const balance_result& result) {
-  const std::vector<chart_series> series = latency_curves(result);
+  std::vector<chart_series> series = latency_curves(result);
   const std::string title = fmt::format("Latency of each policy by percentile, scenario {}", result.scenario->name);
   std::string out = "<div class=\"only-wide\">\n" + latency_chart(series, title, 860, 420, true) + "</div>\n";
   // Scaled down to a phone the wide picture's text could not be read; so there is a second one.
   out += "<div class=\"only-narrow\">\n" + latency_chart(series, title, 380, 340, false) + "<ul class=\"legend\">";
+  // From the highest curve to the lowest.
+  const auto height = [](const chart_series& each) { return each.points.empty() ? 0 : each.points.back().y; };
+  std::stable_sort(series.begin(), series.end(),
+                   [&](const chart_series& a, const chart_series& b) { return height(a) > height(b); });
   for (const chart_series& each : series) {
     out += fmt::format(
         "<li><svg class=\"sample\" width=\"24\" height=\"10\" viewBox=\"0 0 24 10\" aria-hidden=\"true\"><g "

@@ -75,9 +75,11 @@ std::string in_general(const balance_result& result) {
   }
   const balance_run& worst = *std::max_element(result.runs.begin(), result.runs.end(),
                                                [](const auto& a, const auto& b) { return errors(a) < errors(b); });
-  if (errors(worst) > errors(best) + as_few_errors)
-    text += fmt::format("; {} of them fail with it, {} with {}", percent(errors(best)), percent(errors(worst)),
-                        worst.policy);
+  if (errors(worst) > errors(best) + as_few_errors) {
+    text += best.result.errors == 0 ? std::string("; none of them fails with it")
+                                    : fmt::format("; {} of them fail with it", percent(errors(best)));
+    text += fmt::format(", {} with {}", percent(errors(worst)), worst.policy);
+  }
   return text;
 }
 
@@ -186,7 +188,9 @@ std::string describe(const simulation_options& options) {
       "given up after {:g} ms; one that fails earlier is tried {}; seed {}",
       count(options.servers, "server"), count(options.workers, "worker"), count(options.requests, "request"),
       options.load, simulation_options::mean_service_ms, shape, simulation_options::timeout_ms,
-      options.retries == 0 ? "no second time" : fmt::format("{} more elsewhere", count(options.retries, "time")),
+      options.retries == 0   ? "no second time"
+      : options.retries == 1 ? "once more elsewhere"
+                             : fmt::format("{} times more elsewhere", options.retries),
       options.seed);
 }
 
