@@ -1,8 +1,8 @@
 #include <banyan/core/executor.hpp>
 
+#include <atomic>
 #include <deque>
 #include <functional>
-#include <future>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -125,11 +125,14 @@ TEST_CASE("a dropped task is destroyed without having run") {
 }
 
 TEST_CASE("the thread executor runs elsewhere") {
-  std::promise<std::thread::id> where;
-  auto found = where.get_future();
-  banyan::any_executor{banyan::thread_executor{}}.execute(
-      [where = std::move(where)]() mutable { where.set_value_at_thread_exit(std::this_thread::get_id()); });
-  CHECK(found.get() != std::this_thread::get_id());
+  auto finished = std::make_shared<std::atomic<bool>>(false);
+  auto where = std::make_shared<std::thread::id>();
+  banyan::any_executor{banyan::thread_executor{}}.execute([finished, where] {
+    *where = std::this_thread::get_id();
+    finished->store(true);
+  });
+  while (!finished->load()) std::this_thread::yield();
+  CHECK(*where != std::this_thread::get_id());
 }
 
 }  // namespace
