@@ -32,6 +32,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -56,7 +57,8 @@ class tcp_socket {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
 
-  /// Port 0: any that is free. Returns the port.
+  /// Port 0: any that is free. Returns the port. Several sockets of this user may have the same one, as long as one
+  /// listens.
   std::uint16_t bind(std::uint16_t port) {
     const int yes = 1;
     sockaddr_in at = loopback(port);
