@@ -139,7 +139,7 @@ TEST_CASE("nginx_ring agrees with nginx", "[hashing][nginx]") {
 }
 
 TEST_CASE("nginx_ring takes names without a port, with letters behind the colon, and sockets", "[hashing][nginx]") {
-  const banyan::nginx_ring ring{{"backend", "backend:http", "unix:/tmp/a", "[::1]", "[::1]:80", ":80"}};
+  const banyan::nginx_ring ring{{"backend", "backend:http", "unix:/run/a", "[::1]", "[::1]:80", ":80"}};
   CHECK(ring.find_n("key", 10).size() == 6);
   CHECK(banyan::nginx_ring{}.find("key") == std::nullopt);
 }
