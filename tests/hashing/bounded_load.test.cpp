@@ -66,10 +66,11 @@ TEST_CASE("a key stays with its own node while that has room", "[hashing][bounde
   for (int key = 0; key < 500; ++key) CHECK(bounded.assign(key) == table.find(key));
 }
 
-// On a ring of its own a cascade would fill the next node first; hashing again spreads over all.
+// With one point a node, a cascade would send all of it to the next node on the ring.
 TEST_CASE("what overflows spreads over all nodes", "[hashing][bounded_load]") {
   constexpr int nodes = 20;
-  bounded_load<banyan::ring_table<int>> bounded{banyan::ring_table<int>{numbers(nodes)}, {.factor = 1.5}};
+  bounded_load<banyan::ring_table<int>> bounded{banyan::ring_table<int>{numbers(nodes), {.points_per_node = 1}},
+                                                {.factor = 1.5}};
   for (int key = 0; key < 20'000; ++key) bounded.assign(key);
   std::map<int, int> overflow;
   const int own = bounded.find_n(1, 1)[0];
@@ -82,8 +83,8 @@ TEST_CASE("what overflows spreads over all nodes", "[hashing][bounded_load]") {
     ++overflow[*bounded.find(key)];
   }
   CHECK(overflow.count(own) == 0);
-  CHECK(overflow.size() >= nodes / 2);
-  for (const auto& [node, count] : overflow) CHECK(count < 2000 / 4);
+  CHECK(overflow.size() >= nodes / 4);
+  for (const auto& [node, count] : overflow) CHECK(count < 2000 / 2);
 }
 
 TEST_CASE("bounds follow weights and nodes", "[hashing][bounded_load]") {

@@ -139,7 +139,7 @@ TEST_CASE("nginx_ring agrees with nginx", "[hashing][nginx]") {
 }
 
 TEST_CASE("nginx_ring takes names without a port, with letters behind the colon, and sockets", "[hashing][nginx]") {
-  const banyan::nginx_ring ring{{"backend", "backend:http", "unix:/tmp/a", "[::1]", "[::1]:80", ":80"}};
+  const banyan::nginx_ring ring{{"backend", "backend:http", "unix:/run/a", "[::1]", "[::1]:80", ":80"}};
   CHECK(ring.find_n("key", 10).size() == 6);
   CHECK(banyan::nginx_ring{}.find("key") == std::nullopt);
 }
@@ -186,6 +186,8 @@ TEST_CASE("envoy_ring gives points by weight as Envoy does", "[hashing][envoy]")
       {"127.0.0.1:90", 1}, {"127.0.0.1:91", 2}, {"127.0.0.1:92", 3}};
   const banyan::envoy_ring tiny{weighted, {.minimum_ring_size = 6, .maximum_ring_size = 6}};
   CHECK(tiny.where().points() == 6);
+  // At least 1,024 points, and a whole number for each of three equal hosts.
+  CHECK(banyan::envoy_ring{hosts(90, 3)}.where().points() == 1026);
   const std::pair<std::uint64_t, std::uint32_t> points[] = {{928266305478181108U, 2},   {4443673547860492590U, 2},
                                                             {5583722120771150861U, 1},  {6311230543546372928U, 1},
                                                             {13444792449719432967U, 2}, {16117243373044804889U, 0}};
