@@ -41,7 +41,7 @@ namespace banyan {
 ///
 /// May outlive the cluster, which then stays as it was.
 template <class T, balance_policy Policy, class Clock = steady_clock>
-class balancer : detail::membership_observer {
+class balancer final : detail::membership_observer {
  public:
   using policy_type = Policy;
   using time_point = typename Clock::time_point;

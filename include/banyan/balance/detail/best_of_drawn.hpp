@@ -60,16 +60,20 @@ class best_of_drawn {
                                             std::span<const candidate> candidates, pick_context& context,
                                             Weigh weigh) noexcept {
     const std::uint32_t size = shares.size();
+    if (choices == 2 && context.attempt() == 0 && size > 1) [[likely]] {
+      const auto [first, second] = two(shares, size, context);
+      // As `least_burdened`, without a branch: who is less busy cannot be predicted.
+      const burden of_first = weigh(candidates[first]);
+      const burden of_second = weigh(candidates[second]);
+      const bool both_idle = of_first.idle && of_second.idle;
+      const bool second_lower =
+          of_second.cost * candidates[first].weight() < of_first.cost * candidates[second].weight();
+      return (!both_idle && second_lower) ? second : first;
+    }
     least_burdened best;
     const auto offer = [&](std::uint32_t index) noexcept {
       best.offer(index, weigh(candidates[index]), candidates[index].weight());
     };
-    if (choices == 2 && context.attempt() == 0 && size > 1) [[likely]] {
-      const auto [first, second] = two(shares, size, context);
-      offer(first);
-      offer(second);
-      return best.index();
-    }
     std::array<std::uint32_t, most> drawn;
     std::uint32_t count = 0;
     const auto taken = [&](std::uint32_t index) noexcept {

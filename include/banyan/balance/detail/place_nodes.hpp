@@ -22,10 +22,10 @@ template <class Placement, class Options>
     // The number of points goes by the weight itself, not by the share, so that nobody's points change when others
     // come and go. So it is only where there would be far too many or too few that all weights are scaled, and then in
     // large steps: at a step, keys move.
-    constexpr double most_points = 1U << 23;
     double sum = 0;
     for (const weighted_hash& each : nodes) sum += each.weight;
     const auto size = static_cast<double>(nodes.size());
+    const double most_points = std::clamp(2560 * size, 0x1p18, 0x1p23);
     double scale = 1;
     while (sum * scale * wanted.points_per_node > most_points) scale /= 4;
     while (sum * scale < size / 4 && sum * scale * wanted.points_per_node * 4 <= most_points) scale *= 4;
@@ -33,7 +33,8 @@ template <class Placement, class Options>
   } else if constexpr (std::is_same_v<Placement, maglev_placement>) {
     // At a step, keys move: as few steps as will do.
     std::uint32_t enough = 65'537;
-    if (nodes.size() > 1'310) enough = 1'048'583;
+    if (nodes.size() > 1'310) enough = 262'147;
+    if (nodes.size() > 10'000) enough = 1'048'583;
     if (nodes.size() > 65'000) enough = 16'777'259;
     if (nodes.size() > 1'310 || nodes.size() > wanted.table_size)
       wanted.table_size = std::max(wanted.table_size, enough);
