@@ -365,6 +365,18 @@ TEST_CASE("so many probes at a time, those who have waited longest first") {
   CHECK(asked == "abcdeab");
 }
 
+TEST_CASE("a probe that waits for its executor gets no companion either") {
+  test_cluster web;
+  web.add("one");
+  held_executor held;
+  auto options = by_hand();
+  options.executor = banyan::any_executor{std::ref(held)};
+  health_checker checker{web, [](std::string&) { return true; }, options};
+  for (int i = 0; i < 5; ++i) checker.run_due(start + i * 10s);
+  CHECK(held.waiting.size() == 1);
+  CHECK(checker.stats().failed == 0);
+}
+
 TEST_CASE("an executor that refuses or drops probes says nothing about endpoints") {
   test_cluster web;
   const endpoint_id one = web.add("one");

@@ -69,8 +69,7 @@ class probe_schedule {
   void take_results(std::int64_t now) {
     const std::lock_guard lock{lock_};
     std::erase_if(runs_, [&](const std::shared_ptr<probe_run>& each) {
-      target* one = find(each->id);
-      if (one != nullptr && one->run != each.get()) one = nullptr;
+      target* const one = find(each->id);  // its only one: null when it has been removed
       switch (each->at()) {
         case probe_run::stage::waiting:
           each->since = now;
