@@ -9,16 +9,24 @@
 namespace banyan::lab {
 namespace {
 
-constexpr std::array<balance_scenario, 9> scenarios = {{
+constexpr std::array<balance_scenario, 11> scenarios = {{
     {.name = "equal", .description = "servers that are all alike"},
     {.name = "bursts", .description = "a fifth of each second brings 2.6 times the mean rate", .bursts = true},
     {.name = "slow", .description = "one server takes three times as long", .first_is_slower = 3},
     {.name = "dying",
      .description = "one server fails everything at once in the middle third of the run",
      .first = server_fate::refuses},
+    {.name = "dying_watched",
+     .description = "the same as dying, and an outlier detector watches",
+     .first = server_fate::refuses,
+     .detector = true},
     {.name = "hanging",
      .description = "one server takes requests and answers none in the middle third of the run",
      .first = server_fate::hangs},
+    {.name = "hanging_watched",
+     .description = "the same as hanging, and an outlier detector watches",
+     .first = server_fate::hangs,
+     .detector = true},
     {.name = "cold",
      .description = "one server more joins at half of the run and takes five times as long for its first ten seconds",
      .one_joins = true},

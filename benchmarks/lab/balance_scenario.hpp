@@ -22,6 +22,7 @@ struct balance_scenario {
   server_fate first = server_fate::none;
   bool one_joins = false;   ///< at half of the run, and takes five times as long for ten seconds
   bool slow_start = false;  ///< the cluster warms up new members for 30 seconds
+  bool detector = false;    ///< an outlier detector watches
   bool pauses = false;      ///< each server stands still for 200 ms every 5 seconds or so
   bool bursts = false;      ///< for 200 ms of each second 2.6 times the mean rate, else 0.6 times
   bool sizes = false;       ///< servers have 1, 1, 2, 4 times the workers, and weights like that

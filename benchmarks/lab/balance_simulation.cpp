@@ -8,9 +8,11 @@
 #include <deque>
 #include <memory>
 #include <numbers>
+#include <optional>
 #include <queue>
 #include <utility>
 
+#include <banyan/cluster/outlier_detector.hpp>
 #include <banyan/core/random.hpp>
 
 #include "balance_policies.hpp"
@@ -28,7 +30,8 @@ constexpr nanoseconds cold_time = 10 * second;
 constexpr double cold_factor = 5;
 constexpr nanoseconds warm_up = 30 * second;
 constexpr nanoseconds pause = 200 * millisecond;
-constexpr std::size_t parts = 60;  // of the run, for load over time
+constexpr nanoseconds look = second;  // of the outlier detector, when nothing happens
+constexpr std::size_t parts = 60;     // of the run, for load over time
 
 nanoseconds rounded(double value) { return static_cast<nanoseconds>(std::llround(value)); }
 
@@ -118,7 +121,7 @@ struct server {
   std::uint64_t picks = 0;
 };
 
-enum class event_kind { done, refused, dies, recovers, joins, pauses };
+enum class event_kind { done, refused, dies, recovers, joins, pauses, looks };
 
 struct event {
   nanoseconds at;
@@ -154,6 +157,7 @@ class simulation {
     traffic_ = std::make_unique<traffic>(options, scenario.bursts, rate);
     length_ = std::max<nanoseconds>(1, rounded(static_cast<double>(options.requests) / rate));
     balancer_ = make_balancer(policy, members_, mix_bits(options.seed + 0xba1a) | 1U);
+    if (scenario.detector) detector_.emplace(members_, outlier_detector_options{.background = false});
     latencies_.reserve(options.requests);
     plan();
   }
@@ -237,6 +241,7 @@ class simulation {
     if (scenario_.first != server_fate::none) push(length_ / 3, event_kind::dies, 0);
     if (scenario_.first == server_fate::refuses) push(length_ / 3 * 2, event_kind::recovers, 0);
     if (scenario_.one_joins) push(length_ / 2, event_kind::joins, 0);
+    if (detector_) push(look, event_kind::looks, 0);
     if (scenario_.pauses) {
       for (std::uint32_t i = 0; i < servers_.size(); ++i)
         push(rounded(random_unit(random_) * 5 * second), event_kind::pauses, i);
@@ -261,6 +266,10 @@ class simulation {
       case event_kind::joins:
         add_server(1, now_);
         servers_.back().cold_until = now_ + cold_time;
+        break;
+      case event_kind::looks:
+        detector_->evaluate(time(now_));
+        push(now_ + look, event_kind::looks, 0);
         break;
       case event_kind::pauses:
         stand_still(at, pause);
@@ -368,6 +377,7 @@ class simulation {
     it.token.failed(std::chrono::nanoseconds{now_ - it.sent}, time(now_));
     const endpoint_id where = it.token.id();
     leave(it);
+    alarm();
     if (it.attempt >= options_.retries) {
       end(slot, false);
       return;
@@ -380,7 +390,15 @@ class simulation {
     request& it = requests_[slot];
     it.token.failed(std::chrono::nanoseconds{now_ - it.sent}, time(now_));
     leave(it);
+    alarm();
     end(slot, false);
+  }
+
+  // In its own thread the detector would be woken now.
+  void alarm() {
+    if (!detector_ || members_.events_seen() == events_seen_) return;
+    events_seen_ = members_.events_seen();
+    detector_->evaluate(time(now_));
   }
 
   void leave(request& it) {
@@ -463,6 +481,8 @@ class simulation {
   simulation_options options_;
   simulated_cluster members_;
   std::unique_ptr<simulated_balancer> balancer_;
+  std::optional<outlier_detector<std::uint32_t, simulated_clock>> detector_;
+  std::uint32_t events_seen_ = 0;
   std::unique_ptr<traffic> traffic_;
   xoshiro256 random_;  // for what befalls the servers
   nanoseconds length_ = 0;

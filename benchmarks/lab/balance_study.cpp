@@ -16,6 +16,7 @@ std::string percent(double ratio) { return fmt::format("{:.2f}%", ratio * 100); 
 
 double p99(const balance_run& run) { return run.result.p99_ms; }
 double errors(const balance_run& run) { return run.result.error_ratio(); }
+double retried(const balance_run& run) { return run.result.retried_ratio(); }
 
 constexpr balance_column columns[] = {
     {"p50 ms", [](const balance_result&, const balance_run& run) { return milliseconds(run.result.p50_ms); },
@@ -107,16 +108,18 @@ std::string retries(const balance_result& result) {
       percent(least->result.retried_ratio()), least->policy, percent(most->result.retried_ratio()), most->policy);
 }
 
-std::string against_cold(const balance_result& result, const std::vector<balance_result>& before) {
-  for (const balance_result& cold : before) {
-    if (cold.scenario->name != "cold") continue;
+// What it does to the policy that suffers most without it.
+std::string against(const balance_result& result, const std::vector<balance_result>& before, std::string_view without,
+                    std::string_view what, std::string_view suffers, double (*value)(const balance_run&)) {
+  for (const balance_result& base : before) {
+    if (base.scenario->name != without) continue;
     const balance_run* most = nullptr;
-    for (const balance_run& run : cold.runs) {
-      if (find(result, run.policy) != nullptr && (most == nullptr || errors(run) > errors(*most))) most = &run;
+    for (const balance_run& run : base.runs) {
+      if (find(result, run.policy) != nullptr && (most == nullptr || value(run) > value(*most))) most = &run;
     }
-    if (most == nullptr || most->result.errors == 0) return {};
-    return fmt::format("Without slow start {} errs in {} of its requests, with it in {}.", most->policy,
-                       percent(errors(*most)), percent(errors(*find(result, most->policy))));
+    if (most == nullptr || value(*most) == 0) return {};
+    return fmt::format("Without {} {} {} {} of its requests, with it {}.", what, most->policy, suffers,
+                       percent(value(*most)), percent(value(*find(result, most->policy))));
   }
   return {};
 }
@@ -129,7 +132,9 @@ std::string read(const balance_result& result, const std::vector<balance_result>
   if (name == "hanging") more = share_of_odd_one(result, "hanging");
   if (name == "dying") more = retries(result);
   if (name == "cold") more = share_of_odd_one(result, "new");
-  if (name == "slow_start") more = against_cold(result, before);
+  if (name == "slow_start") more = against(result, before, "cold", "slow start", "fails", errors);
+  if (name == "hanging_watched") more = against(result, before, "hanging", "a detector", "fails", errors);
+  if (name == "dying_watched") more = against(result, before, "dying", "a detector", "retries", retried);
   if (!more.empty()) text += " " + more;
   return text;
 }

@@ -150,6 +150,27 @@ TEST_CASE("a server that hangs costs round robin its share of the requests") {
   }
 }
 
+TEST_CASE("an outlier detector keeps requests away from a server that fails") {
+  for (const std::string_view policy : {"round_robin", "least_connections", "power_of_two", "maglev_bounded"}) {
+    CAPTURE(policy);
+    const simulation_result dying = run("dying", policy);
+    const simulation_result watched = run("dying_watched", policy);
+    CHECK(watched.retried * 10 < dying.retried);
+    CHECK(watched.servers[0].picks < dying.servers[0].picks);
+    CHECK(watched.servers[0].picks > 1000);  // in the first third
+    const simulation_result hanging = run("hanging", policy);
+    CHECK(run("hanging_watched", policy).errors < hanging.errors);
+  }
+  CHECK(run("hanging_watched", "round_robin").errors * 4 < run("hanging", "round_robin").errors);
+}
+
+TEST_CASE("servers do not work on what nobody waits for any more") {
+  // Twice the load: if they did, all would be late from the time on when the queue is as long as the patience.
+  const double errors = run("equal", "round_robin", {.servers = 1, .load = 2, .requests = 20'000}).error_ratio();
+  CHECK(errors > 0.45);
+  CHECK(errors < 0.8);
+}
+
 TEST_CASE("slow start saves the errors of a server that joins cold") {
   for (const std::string_view policy : {"round_robin", "random_choice", "maglev_affinity"}) {
     CAPTURE(policy);

@@ -73,7 +73,7 @@ TEST_CASE("the reading says who is best and what happened to the odd one") {
   before.push_back(study("cold", policies));
   const balance_result warmed = study("slow_start", policies, before);
   CAPTURE(warmed.reading);
-  CHECK(warmed.reading.find("Without slow start round_robin errs in ") != std::string::npos);
+  CHECK(warmed.reading.find("Without slow start round_robin fails ") != std::string::npos);
   CHECK(study("slow_start", policies).reading.find("Without") == std::string::npos);
   CHECK(study("equal", {"sticky"}).reading.find("sticky answers 99%") == 0);
 }
