@@ -1,4 +1,4 @@
-// banyan_lab: studies over one's own traces. One subcommand for each study.
+// banyan_lab: studies over one's own traces, and simulations. One subcommand for each study.
 
 #include <fmt/format.h>
 
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bad_input.hpp"
+#include "balance_command.hpp"
 #include "cache_command.hpp"
 
 namespace {
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
   try {
     CLI::App app("The banyan lab: which policy suits your traffic?", "banyan_lab");
     app.require_subcommand(1);
+    banyan::lab::add_balance_command(app);
     banyan::lab::add_cache_command(app);
     try {
       auto arguments = banyan::lab::join_capacities(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));

@@ -51,13 +51,12 @@ void in_threads(std::size_t count, Work work) {
 using op = banyan::testing::keyed_operation<int, int>;
 using answer = banyan::testing::keyed_result<int>;
 
-// Rounds of short histories over few keys, each checked key by key.
-template <class Policy>
-void check_histories(std::uint64_t capacity, const char* name) {
+// Rounds of short histories over few keys, each checked key by key against a model of what is promised.
+template <class Policy, class Model>
+void check_histories(const Model& model, std::uint64_t capacity, int keys, int rounds, const char* name) {
   constexpr std::size_t threads = 3;
-  constexpr int keys = 3;
   constexpr std::size_t calls = 150;
-  for (std::uint64_t round = 0; round < static_cast<std::uint64_t>(10 * effort); ++round) {
+  for (std::uint64_t round = 0; round < static_cast<std::uint64_t>(rounds); ++round) {
     const std::uint64_t seed = derived_seed(name, round);
     CAPTURE(seed, round, capacity);
     banyan::basic_cache<int, int, Policy> cache{{.capacity = capacity, .seed = seed}};
@@ -69,7 +68,7 @@ void check_histories(std::uint64_t capacity, const char* name) {
       ready.fetch_add(1);
       while (ready.load() != threads) std::this_thread::yield();
       for (std::size_t i = 0; i < calls; ++i) {
-        const int key = static_cast<int>(random.below(keys));
+        const int key = static_cast<int>(random.below(static_cast<std::uint64_t>(keys)));
         const int value = next_value.fetch_add(1, std::memory_order_relaxed);
         switch (random.below(8)) {
           case 0:
@@ -102,8 +101,7 @@ void check_histories(std::uint64_t capacity, const char* name) {
         }
       }
     });
-    const auto report =
-        check_by_key(banyan::testing::cache_model<int, int>{}, recorder.calls(), [](const op& o) { return o.key; });
+    const auto report = check_by_key(model, recorder.calls(), [](const op& o) { return o.key; });
     INFO(report.explanation);
     REQUIRE(report.linearizable());
   }
@@ -112,64 +110,15 @@ void check_histories(std::uint64_t capacity, const char* name) {
 }  // namespace
 
 TEMPLATE_LIST_TEST_CASE("operations on one key are linearizable", "", banyan::testing::one_policy_of_each_kind) {
-  check_histories<TestType>(64, "linearizable, roomy");
-  check_histories<TestType>(2, "linearizable, tight");
-  check_histories<TestType>(1, "linearizable, one");
+  const banyan::testing::cache_model<int, int> may_evict;
+  check_histories<TestType>(may_evict, 64, 3, 10 * effort, "linearizable, roomy");
+  check_histories<TestType>(may_evict, 2, 3, 10 * effort, "linearizable, tight");
+  check_histories<TestType>(may_evict, 1, 3, 10 * effort, "linearizable, one");
 }
 
 TEMPLATE_LIST_TEST_CASE("without evictions the cache is a linearizable map", "",
                         banyan::testing::one_policy_of_each_kind) {
-  constexpr std::size_t threads = 3;
-  constexpr std::size_t calls = 150;
-  for (std::uint64_t round = 0; round < static_cast<std::uint64_t>(4 * effort); ++round) {
-    const std::uint64_t seed = derived_seed("cache as a map", round);
-    CAPTURE(seed, round);
-    banyan::basic_cache<int, int, TestType> cache{{.capacity = 64, .seed = seed}};
-    banyan::testing::history_recorder<op, answer> recorder{threads, calls};
-    std::atomic<int> next_value{1};
-    std::atomic<std::size_t> ready{0};
-    in_threads(threads, [&](std::size_t t) {
-      random_source random{seed + t};
-      ready.fetch_add(1);
-      while (ready.load() != threads) std::this_thread::yield();
-      for (std::size_t i = 0; i < calls; ++i) {
-        const int key = static_cast<int>(random.below(2));
-        const int value = next_value.fetch_add(1, std::memory_order_relaxed);
-        switch (random.below(6)) {
-          case 0:
-            recorder.record(t, op::put(key, value), [&] {
-              cache.put(key, value);
-              return answer::done();
-            });
-            break;
-          case 1:
-            recorder.record(t, op::erase(key), [&] { return answer::flag(cache.erase(key)); });
-            break;
-          case 2:
-            recorder.record(t, op::put_if_absent(key, value),
-                            [&] { return answer::flag(cache.put_if_absent(key, value)); });
-            break;
-          case 3:
-            recorder.record(t, op::exchange(key, value), [&] {
-              std::optional<int> before;
-              cache.compute(key, [&](const int* seen) {
-                before = seen != nullptr ? std::optional<int>{*seen} : std::nullopt;
-                return std::optional<int>{value};
-              });
-              return answer::value(before);
-            });
-            break;
-          default:
-            recorder.record(t, op::get(key), [&] { return answer::value(cache.get(key)); });
-            break;
-        }
-      }
-    });
-    const auto report =
-        check_by_key(banyan::testing::map_model<int, int>{}, recorder.calls(), [](const op& o) { return o.key; });
-    INFO(report.explanation);
-    REQUIRE(report.linearizable());
-  }
+  check_histories<TestType>(banyan::testing::map_model<int, int>{}, 64, 2, 4 * effort, "cache as a map");
 }
 
 TEMPLATE_LIST_TEST_CASE("compute loses no increment", "", banyan::testing::one_policy_of_each_kind) {

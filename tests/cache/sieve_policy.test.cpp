@@ -12,33 +12,3 @@ TEST_CASE("sieve_policy evicts as the paper's algorithm does") {
     agrees_with_model<sieve_policy, sieve_model>(capacity, 20'000, derived_seed("sieve model", capacity), false);
   }
 }
-
-TEST_CASE("sieve_policy gives back each slot once, whatever is erased") {
-  for (const std::uint32_t entries : {1u, 2u, 3u, 10u, 40u}) {
-    gives_back_each_slot_once<sieve_policy>(entries, 50'000, derived_seed("sieve slots", entries));
-  }
-}
-
-TEST_CASE("sieve_policy keeps its capacity when keys are erased and come back") {
-  for (const std::uint32_t capacity : {1u, 2u, 5u, 50u}) {
-    const std::uint64_t seed = derived_seed("sieve erase", capacity);
-    CAPTURE(capacity, seed);
-    random_source random{seed};
-    sequential_cache<sieve_policy> cache{capacity, seed, 5};
-    for (int i = 0; i < 20'000; ++i) {
-      const std::uint64_t key = skewed_key(random, capacity * 3u);
-      if (random.chance(1, 4)) {
-        cache.erase(key);
-        REQUIRE_FALSE(cache.contains(key));
-      } else {
-        cache.access(key);
-      }
-      REQUIRE(cache.size() <= capacity);
-    }
-    CHECK(cache.hits() > 1'000);
-  }
-}
-
-TEST_CASE("sieve_policy may be touched by other threads meanwhile") {
-  threads_touch_meanwhile<sieve_policy>(50, 20'000, derived_seed("sieve threads"));
-}

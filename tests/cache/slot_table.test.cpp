@@ -1,5 +1,6 @@
 #include <banyan/cache/detail/slot_table.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +17,14 @@ using banyan::no_slot;
 using banyan::slot_id;
 using banyan::detail::slot_table;
 
+// The table of a cache, with its memory.
+template <std::uint32_t Count>
+struct own_table {
+  std::array<std::atomic<std::uint32_t>, Count> hashes{};
+  std::array<std::atomic<std::uint32_t>, Count> links{};
+  slot_table slots{hashes, links};
+};
+
 struct stripe_part {
   std::uint32_t spare_slot = 0;
 };
@@ -23,7 +32,8 @@ struct stripe_part {
 }  // namespace
 
 TEST_CASE("slot_table: every slot once, then none, then those that were vacated") {
-  slot_table slots{5};
+  own_table<5> table;
+  slot_table& slots = table.slots;
   stripe_part mine;
   CHECK(slots.high_water() == 0);
   for (slot_id expected = 0; expected < 5; ++expected) {
@@ -43,7 +53,8 @@ TEST_CASE("slot_table: every slot once, then none, then those that were vacated"
 }
 
 TEST_CASE("slot_table: a slot that one thread puts by is the only one others cannot have") {
-  slot_table slots{3};
+  own_table<3> table;
+  slot_table& slots = table.slots;
   stripe_part mine;
   stripe_part other;
   for (int i = 0; i < 3; ++i) slots.take(mine);
@@ -59,7 +70,8 @@ TEST_CASE("slot_table: threads never share a slot and lose none") {
   constexpr std::size_t threads = 4;
   const std::uint64_t seed = banyan::testing::derived_seed("slots");
   CAPTURE(seed);
-  slot_table slots{count};
+  own_table<count> table;
+  slot_table& slots = table.slots;
   std::vector<std::atomic<int>> owners(count);
   std::vector<stripe_part> stripes(threads);
   std::atomic<int> shared{0};

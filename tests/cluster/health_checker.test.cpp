@@ -3,18 +3,24 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <new>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include <banyan/balance/balancer.hpp>
+
 #include "refusal.hpp"
 #include "support/catch.hpp"
+#include "support/failing_allocator.hpp"
 
 using namespace std::chrono_literals;
 
@@ -101,6 +107,9 @@ TEST_CASE("it takes several results in a row to change an endpoint's health") {
   one.record(health::healthy, 2, 3);  // from fit to fit at once
   CHECK(one.verdict() == health::healthy);
   CHECK(one.successes_in_a_row() == 3);
+  one.record(health::unhealthy, 2, 3);
+  one.record(health::degraded, 2, 3);
+  CHECK(one.verdict() == health::degraded);
 
   banyan::probe_history fresh{health::unhealthy};
   fresh.record(health::degraded, 5, 3);  // the first good result is believed
@@ -468,6 +477,58 @@ TEST_CASE("when too many hang, nothing is probed and health stays") {
   CHECK(checker.stats().passed == 0);
   barrier.shared->open = true;
   CHECK(eventually([&] { return web.stats(last)->state == health::healthy; }));
+}
+
+TEST_CASE("a change of health that fails is tried again") {
+  struct touchy {
+    struct table {};
+    table build(std::span<const banyan::candidate>) const {
+      if (*refuses) throw std::runtime_error{"no"};
+      return {};
+    }
+    std::uint32_t choose(const table&, std::span<const banyan::candidate>, banyan::pick_context&) noexcept { return 0; }
+    bool* refuses;
+  };
+  bool refuses = false;
+  test_cluster web;
+  web.add("other");
+  const endpoint_id one = web.add("one");
+  banyan::balancer<std::string, touchy, test_clock> lb{web, touchy{&refuses}};
+  auto options = by_hand();
+  options.unhealthy_after = 1;
+  health_checker checker{web, [](const std::string& name) { return name == "other"; }, options};
+  refuses = true;
+  CHECK_THROWS_AS(checker.run_due(start), std::runtime_error);
+  CHECK(state_of(web, one) == health::healthy);
+  CHECK_THROWS_AS(checker.run_due(start), std::runtime_error);
+  refuses = false;
+  checker.run_due(start);
+  CHECK(state_of(web, one) == health::unhealthy);
+  CHECK(checker.stats().changes == 1);
+}
+
+TEST_CASE("a checker that runs out of memory goes on when there is some") {
+  (void)banyan::hazard_domain::global().try_local();
+  struct reclaim_at_end {
+    ~reclaim_at_end() { banyan::hazard_domain::global().reclaim(); }
+  };
+  auto options = by_hand();
+  options.unhealthy_after = 2;
+  const auto report = banyan::testing::for_every_failing_allocation([&] {
+    const reclaim_at_end last;
+    cluster<int, test_clock> web;
+    const endpoint_id one = web.add(1, {.name = "one"});
+    health_checker checker{web, [](int) { return false; }, options};
+    for (int i = 0; i < 6; ++i) {
+      try {
+        checker.run_due(start + i * 10s);
+      } catch (const std::bad_alloc&) {  // and again
+      }
+    }
+    if (web.stats(one)->state != health::unhealthy) throw std::logic_error{"the checker has stopped"};
+  });
+  INFO(report.describe());
+  CHECK(report.clean());
 }
 
 TEST_CASE("bad options of a health checker are refused by name") {

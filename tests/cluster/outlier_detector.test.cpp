@@ -2,11 +2,15 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <new>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "refusal.hpp"
 #include "support/catch.hpp"
+#include "support/failing_allocator.hpp"
 
 using namespace std::chrono_literals;
 
@@ -345,6 +349,35 @@ TEST_CASE("a detector with a thread of its own ejects at once and readmits") {
     CHECK(eventually([&] { return detector.stats().readmitted == static_cast<std::uint64_t>(round) + 1; }));
     CHECK_FALSE(web.stats(bad)->ejected);
   }
+}
+
+TEST_CASE("a detector that runs out of memory goes on when there is some") {
+  (void)banyan::hazard_domain::global().try_local();
+  struct reclaim_at_end {
+    ~reclaim_at_end() { banyan::hazard_domain::global().reclaim(); }
+  };
+  const auto report = banyan::testing::for_every_failing_allocation([] {
+    const reclaim_at_end last;
+    cluster<int, test_clock> web;
+    web.add(1, {.name = "one"});
+    const endpoint_id two = web.add(2, {.name = "two"});
+    outlier_detector detector{web, by_hand()};
+    for (int i = 0; i < 5; ++i) web.acquire(two).failed(1ms, start);
+    const auto look = [&](test_clock::time_point now) {
+      for (int i = 0; i < 2; ++i) {
+        try {
+          detector.evaluate(now);
+        } catch (const std::bad_alloc&) {  // and again
+        }
+      }
+    };
+    look(start);
+    if (!web.stats(two)->ejected) throw std::logic_error{"not ejected"};
+    look(start + 30s);
+    if (web.stats(two)->ejected) throw std::logic_error{"not readmitted"};
+  });
+  INFO(report.describe());
+  CHECK(report.clean());
 }
 
 TEST_CASE("bad options of an outlier detector are refused by name") {

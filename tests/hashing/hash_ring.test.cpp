@@ -1,6 +1,7 @@
 #include <banyan/hashing/hash_ring.hpp>
 #include <banyan/hashing/maglev_table.hpp>
 #include <banyan/hashing/rendezvous.hpp>
+#include <banyan/hashing/siphash.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -176,6 +177,14 @@ TEST_CASE("a hash of one's own, and seeds", "[hashing][nodes]") {
   int different = 0;
   for (int key = 0; key < 1000; ++key) different += plain.find(key) != secret.find(key) ? 1 : 0;
   CHECK(different > 600);
+}
+
+TEST_CASE("a ring under a secret key", "[hashing][nodes]") {
+  const hash_ring<std::string, banyan::siphash> one{{"a", "b", "c"}, {}, {1, 2}};
+  const hash_ring<std::string, banyan::siphash> other{{"a", "b", "c"}, {}, {1, 3}};
+  int different = 0;
+  for (int i = 0; i < 300; ++i) different += one.find(std::to_string(i)) != other.find(std::to_string(i)) ? 1 : 0;
+  CHECK(different > 100);
 }
 
 // The values that a key had on the day this was written. They must never change: data lies where they point.

@@ -1,5 +1,6 @@
 // What ring, Maglev and rendezvous placement promise alike; what each promises alone is in its own file.
 #include <banyan/hashing/maglev_placement.hpp>
+#include <banyan/hashing/multi_probe_placement.hpp>
 #include <banyan/hashing/rendezvous_placement.hpp>
 #include <banyan/hashing/ring_placement.hpp>
 
@@ -9,13 +10,15 @@
 #include <limits>
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "near.hpp"
 #include "support/catch.hpp"
 #include "support/seed.hpp"
 
-#define BANYAN_PLACEMENTS banyan::ring_placement, banyan::maglev_placement, banyan::rendezvous_placement
+#define BANYAN_PLACEMENTS \
+  banyan::ring_placement, banyan::maglev_placement, banyan::rendezvous_placement, banyan::multi_probe_placement
 
 namespace {
 
@@ -126,10 +129,58 @@ TEMPLATE_TEST_CASE("shares follow the weights", "[hashing][placement]", BANYAN_P
     if (std::is_same_v<TestType, banyan::ring_placement>) {
       // Variance of a share of p points is about 1 / p of its square: here up to 1 / 40, on 10,000 keys a node.
       CHECK(chi_square < 400'000 / 160.0 * 2);
+    } else if (std::is_same_v<TestType, banyan::multi_probe_placement>) {
+      // 1 / 47 for each of ten points; and the lightest, due two and a half points, have three.
+      CHECK(chi_square < 400'000 / 10.0 / 47 * 2);
     } else {
       CHECK(chi_square < 39 + 6 * 9);
     }
     CHECK(chi_square > 10);
+  }
+}
+
+// mcrouter's test of its weighted rendezvous hashing.
+TEST_CASE("rendezvous shares by weight are exact", "[hashing][rendezvous]") {
+  const std::uint64_t seed = banyan::testing::derived_seed("rendezvous: mcrouter");
+  CAPTURE(seed);
+  random_source random{seed};
+  const banyan::rendezvous_placement placement{nodes_type{{random(), 1}, {random(), 0.5}, {random(), 0.1}}};
+  constexpr double keys = 1'000'000;
+  const auto seen = counts(placement, random, 1'000'000);
+  double chi_square = 0;
+  for (const auto& [node, share] : {std::pair{0, 1 / 1.6}, std::pair{1, 0.5 / 1.6}, std::pair{2, 0.1 / 1.6}}) {
+    const double off = static_cast<double>(seen[static_cast<std::size_t>(node)]) - keys * share;
+    chi_square += off * off / (keys * share);
+  }
+  CHECK(chi_square < 18.4);  // two degrees of freedom: one in 10,000
+}
+
+TEST_CASE("weights of any size are taken", "[hashing][placement]") {
+  const nodes_type tiny{{1, 1e-300}, {2, 2e-300}};
+  const nodes_type huge{{1, 1e300}, {2, 2e300}};
+  const nodes_type apart{{1, 1e-300}, {2, 1e300}};
+  random_source random{3};
+  for (const nodes_type& nodes : {tiny, huge}) {
+    const auto seen = counts(banyan::rendezvous_placement{nodes}, random, 3000);
+    CHECK(near(static_cast<double>(seen[1]), 2000, 0.1));
+    const auto slots = counts(banyan::maglev_placement{nodes}, random, 3000);
+    CHECK(near(static_cast<double>(slots[1]), 2000, 0.1));
+  }
+  CHECK(counts(banyan::rendezvous_placement{apart}, random, 3000)[0] == 0);
+  // However light, a node can be found when the others refuse.
+  CHECK(banyan::maglev_placement{apart}.find_if(9, [](std::uint32_t node) { return node == 0; }) == 0);
+  CHECK(banyan::rendezvous_placement{apart}.find_if(9, [](std::uint32_t node) { return node == 0; }) == 0);
+}
+
+TEST_CASE("many probes keep the fullest node within a probe's part of the mean", "[hashing][multi_probe]") {
+  const std::uint64_t seed = banyan::testing::derived_seed("multi-probe: fullest");
+  CAPTURE(seed);
+  random_source random{seed};
+  for (const std::uint32_t points : {1U, 10U}) {
+    const banyan::multi_probe_placement placement{some_nodes(random, 50), {.points_per_node = points}};
+    const auto seen = counts(placement, random, 500'000);
+    // 1 + 1 / 21 on average, and four deviations of 10,000 keys.
+    CHECK(static_cast<double>(*std::max_element(seen.begin(), seen.end())) < 10'000 * (1 + 1 / 21.0) + 400);
   }
 }
 

@@ -68,15 +68,53 @@ TEST_CASE("the program studies files and pipes") {
   CHECK(run(dir, "cache --help") == 0);
 }
 
+TEST_CASE("the program simulates balancing") {
+  const scratch dir;
+  REQUIRE(run(dir, "balance --requests 1000 --scenario slow,equal --policy peak_ewma,round_robin --report r.html") ==
+          0);
+  CHECK(content(dir.file("err")).empty());
+  const std::string out = content(dir.file("out"));
+  CAPTURE(out);
+  CHECK(out.find("\nequal: ") < out.find("\nslow: "));
+  CHECK(out.find("round_robin ") < out.find("peak_ewma "));
+  CHECK(out.find("\033") == std::string::npos);
+  CHECK(out.find("report: /") != std::string::npos);
+  CHECK(content(dir.file("r.html")).ends_with("</html>\n"));
+  CHECK(run(dir, "balance --help") == 0);
+}
+
 TEST_CASE("bad input ends with exit code 2, a message, and nothing written") {
   const scratch dir;
   static_cast<void>(dir.file("keys", "a\nb\na\n"));
   static_cast<void>(dir.file("bin", std::string_view("\0\1\2\3", 4)));
-  for (const char* arguments :
-       {"", "cache missing", "cache keys missing", "cache bin", "cache keys --policy arc", "cache keys --capacity 0",
-        "cache keys --capacity -5", "cache keys --capacity 200%", "cache keys --capacity", "cache keys --format json",
-        "cache --format u32", "cache keys --unknown", "cache keys --report none/r.html", "cache - - <keys",
-        "cache - </dev/null", "cache keys --seed x", "balance"}) {
+  for (const char* arguments : {"",
+                                "cache missing",
+                                "cache keys missing",
+                                "cache bin",
+                                "cache keys --policy arc",
+                                "cache keys --capacity 0",
+                                "cache keys --capacity -5",
+                                "cache keys --capacity 200%",
+                                "cache keys --capacity",
+                                "cache keys --format json",
+                                "cache --format u32",
+                                "cache keys --unknown",
+                                "cache keys --report none/r.html",
+                                "cache - - <keys",
+                                "cache - </dev/null",
+                                "cache keys --seed x",
+                                "unknown",
+                                "balance --policy lru",
+                                "balance --scenario x",
+                                "balance --servers 0",
+                                "balance --servers -1",
+                                "balance --load nan",
+                                "balance --load 0",
+                                "balance --load x",
+                                "balance --requests 10",
+                                "balance --service normal",
+                                "balance --report none/r.html",
+                                "balance extra"}) {
     CAPTURE(arguments);
     CHECK(run(dir, arguments) == 2);
     CHECK(content(dir.file("out")).empty());

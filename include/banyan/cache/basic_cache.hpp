@@ -39,7 +39,7 @@ namespace banyan {
 ///
 /// **How it works.** Entries are immutable nodes in lock-free hash chains; a new value is a new node. Readers protect
 /// a node by a hazard pointer, so neither values nor nodes carry a reference count. Policies are told of a hit by at
-/// most one relaxed store to the entry's own mark. See docs/cache.md for the drawing.
+/// most one store to the entry's own mark. See docs/cache.md for the drawing.
 ///
 /// **Threads.** All members may be called by any threads at the same time, also from within a loader, a listener or a
 /// `visit`; only construction and destruction are exclusive. The operations on one key are linearizable, except that

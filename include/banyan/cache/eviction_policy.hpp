@@ -49,8 +49,8 @@ struct policy_limits {
 /// zero-initialised and on its own cache lines, and passes it to the calls below. No two threads use one at a time.
 ///
 /// * `stamp(slot, hash, local)`: a new entry with this hash takes the slot. Any thread; wait-free.
-/// * `touch(slot, hash, local)`: a hit. Any thread; wait-free; no read-modify-write, at most one relaxed store to the
-///   slot's mark.
+/// * `touch(slot, hash, local)`: a hit. Any thread; wait-free; no read-modify-write, at most one store to the slot's
+///   mark, relaxed or release.
 /// * `rank(slot)`: lower leaves first; any thread; wait-free. Read for sampled eviction.
 // clang-format off
 template <class Policy>
@@ -72,6 +72,12 @@ concept eviction_policy =
 ///   after it, unless it is touched first. False if somebody else has claimed it, or it is vacant. Any thread;
 ///   wait-free. So a thread that stops while it evicts keeps one entry from leaving, and nobody else from evicting.
 /// * `vacate(slot)`: the entry has left; the slot is no victim until it is stamped again. Any thread; wait-free.
+///
+/// `stamp` and `touch` come after the caller has linked or found the entry, and what they store to the slot's mark is
+/// what `claim` takes: so that the claimant finds the entry, those are stores with `std::memory_order_release` and
+/// `claim` is an exchange with `std::memory_order_acquire` (no cost on x86). With weaker orders nothing breaks, but on
+/// other machines an entry may now and then be passed over until it is touched.
+///
 /// * optionally `upcoming(high_water, local)`: the slot that `victim` is likely to name next in this thread, or
 ///   `no_slot`: the cache prefetches its entry. Any thread; wait-free.
 // clang-format off

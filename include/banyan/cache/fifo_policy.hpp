@@ -3,6 +3,7 @@
 #include <banyan/cache/detail/logical_clock.hpp>
 #include <banyan/cache/detail/ranked_marks.hpp>
 #include <banyan/cache/eviction_policy.hpp>
+#include <banyan/core/zeroed_array.hpp>
 
 #include <cstdint>
 
@@ -25,7 +26,7 @@ class fifo_policy {
     detail::ranked_marks::local sweep;
   };
 
-  explicit fifo_policy(const policy_limits& limits) : marks_{limits} {}
+  explicit fifo_policy(const policy_limits& limits) : words_{limits.slots}, marks_{words_, limits.seed} {}
 
   void stamp(slot_id slot, std::uint32_t, local& own) noexcept { marks_.store(slot, clock_.shared_tick(own.clock)); }
 
@@ -46,6 +47,7 @@ class fifo_policy {
   void vacate(slot_id slot) noexcept { marks_.store(slot, 0); }
 
  private:
+  zeroed_array<detail::ranked_marks::mark> words_;
   detail::ranked_marks marks_;
   detail::logical_clock clock_;
 };

@@ -5,6 +5,7 @@
 #include <banyan/cache/detail/ranked_marks.hpp>
 #include <banyan/cache/detail/shortlist.hpp>
 #include <banyan/cache/eviction_policy.hpp>
+#include <banyan/core/zeroed_array.hpp>
 
 #include <cstdint>
 
@@ -22,7 +23,7 @@ namespace banyan {
 /// asked for more often. When they are many or none is left, the victim is among the lowest 3 in a hundred (see
 /// `detail::ranked_marks`). Two threads that hit one entry at the same moment may count one access.
 ///
-/// A hit is a load and a relaxed store of the entry's mark.
+/// A hit is a load and a release store of the entry's mark.
 ///
 /// Memory: 8 bytes per slot and 0.5 to 1 per entry. `stamp`, `touch`, `rank`, `claim`, `vacate`: O(1), wait-free.
 /// `victim`: lock-free; some 32 marks read on average above 512 slots, all of them below.
@@ -33,7 +34,11 @@ class lfu_policy {
     detail::ranked_marks::local sweep;
   };
 
-  explicit lfu_policy(const policy_limits& limits) : marks_{limits}, newcomers_{limits.entries / 16} {}
+  explicit lfu_policy(const policy_limits& limits)
+      : words_{limits.slots},
+        places_{detail::newcomer_ring::size_for(limits.entries / 16)},
+        marks_{words_, limits.seed},
+        newcomers_{places_} {}
 
   void stamp(slot_id slot, std::uint32_t, local& own) noexcept {
     const std::uint64_t mark = one_access | (clock_.shared_tick(own.clock) & time_mask);
@@ -79,6 +84,8 @@ class lfu_policy {
     return newcomers_.oldest(untouched, [this](slot_id slot) { touched_.offer(slot, marks_); });
   }
 
+  zeroed_array<detail::ranked_marks::mark> words_;
+  zeroed_array<detail::newcomer_ring::place_word> places_;
   detail::ranked_marks marks_;
   detail::logical_clock clock_;
   detail::newcomer_ring newcomers_;

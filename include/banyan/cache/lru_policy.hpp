@@ -3,6 +3,7 @@
 #include <banyan/cache/detail/logical_clock.hpp>
 #include <banyan/cache/detail/ranked_marks.hpp>
 #include <banyan/cache/eviction_policy.hpp>
+#include <banyan/core/zeroed_array.hpp>
 
 #include <cstdint>
 
@@ -17,7 +18,7 @@ namespace banyan {
 /// slots; above, the victim is among the least recent 3 in a hundred (see `detail::ranked_marks`). Threads count time
 /// each for itself and catch up now and then (see `detail::logical_clock`).
 ///
-/// A hit stores the time to the entry's mark, one relaxed store, and not even that when the entry is the newest
+/// A hit stores the time to the entry's mark, one release store, and not even that when the entry is the newest
 /// already, or, in caches of more than 4,096 entries, when its mark is younger than 1/64 of the entries in accesses:
 /// so the cache lines of the hottest entries stay shared.
 ///
@@ -31,7 +32,7 @@ class lru_policy {
   };
 
   explicit lru_policy(const policy_limits& limits)
-      : marks_{limits}, slack_{limits.entries > 4096 ? limits.entries / 64 : 0} {}
+      : words_{limits.slots}, marks_{words_, limits.seed}, slack_{limits.entries > 4096 ? limits.entries / 64 : 0} {}
 
   void stamp(slot_id slot, std::uint32_t, local& own) noexcept { marks_.store(slot, clock_.shared_tick(own.clock)); }
 
@@ -61,6 +62,7 @@ class lru_policy {
   void vacate(slot_id slot) noexcept { marks_.store(slot, 0); }
 
  private:
+  zeroed_array<detail::ranked_marks::mark> words_;
   detail::ranked_marks marks_;
   std::uint32_t slack_;  // ticks
   detail::logical_clock clock_;

@@ -8,7 +8,6 @@
 #include <limits>
 #include <mutex>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include <banyan/cluster/cluster.hpp>
@@ -17,6 +16,7 @@
 #include <banyan/cluster/outlier_detector_options.hpp>
 #include <banyan/cluster/outlier_detector_stats.hpp>
 #include <banyan/cluster/success_rate_outliers.hpp>
+#include <banyan/cluster/watched_endpoint.hpp>
 #include <banyan/core/clock.hpp>
 
 namespace banyan {
@@ -76,7 +76,7 @@ class outlier_detector {
     const time_point at = time_.observe(now);
     const std::int64_t ticks = detail::nanoseconds_of(at);
     if (next_sweep_ == unknown) next_sweep_ = later(ticks, options_.interval.count());
-    follow(web_.all_stats(at));
+    follow_members(at);
     readmit_due(at, ticks);
     eject_failing(ticks);
     if (ticks >= next_sweep_) {
@@ -101,30 +101,7 @@ class outlier_detector {
   static constexpr std::int64_t unknown = std::numeric_limits<std::int64_t>::min();
   static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
-  struct watched {
-    endpoint_id id{};
-    endpoint_stats now{};
-    std::uint64_t succeeded = 0;  // when the interval began
-    std::uint64_t failed = 0;
-    std::uint32_t times = 0;  // how often ejected, less the intervals without
-    std::int64_t out_until = 0;
-    bool out = false;        // ejected by us
-    bool disturbed = false;  // was out in this interval
-    bool was_fit = false;
-
-    [[nodiscard]] bool fit() const noexcept {
-      return !now.ejected && now.weight > 0 && (now.state == health::healthy || now.state == health::degraded);
-    }
-    void forget() noexcept {
-      succeeded = now.succeeded;
-      failed = now.failed;
-      now.failures_in_a_row = 0;
-    }
-    [[nodiscard]] std::uint64_t requests() const noexcept { return now.succeeded - succeeded + now.failed - failed; }
-    [[nodiscard]] double success_rate() const noexcept {
-      return static_cast<double>(now.succeeded - succeeded) / static_cast<double>(requests());
-    }
-  };
+  using watched = detail::watched_endpoint;
 
   struct release_at_end {
     outlier_detector& self;
@@ -151,42 +128,30 @@ class outlier_detector {
 #endif
   }
 
-  // Both lists are ordered by id.
-  void follow(const std::vector<endpoint_stats>& all) {
-    std::vector<watched> next;
-    next.reserve(all.size());
-    auto known = endpoints_.begin();
-    for (const endpoint_stats& each : all) {
-      while (known != endpoints_.end() && known->id < each.id) ++known;
-      if (known != endpoints_.end() && known->id == each.id) {
-        next.push_back(*known);
-        next.back().now = each;
-      } else {
-        next.push_back({.id = each.id, .now = each, .was_fit = true});
-        next.back().succeeded = each.succeeded;
-        next.back().failed = each.failed;
-      }
-      watched& one = next.back();
-      if (one.out && !each.ejected) one.out = false;  // somebody else has readmitted it
-      if (one.fit() && !std::exchange(one.was_fit, one.fit())) {
-        // It was in bad health: what it did before says nothing about now.
-        web_.forget_failures(one.id);
-        one.forget();
-      }
-      one.was_fit = one.fit();
+  void follow_members(time_point at) {
+    endpoints_ = detail::follow(endpoints_, web_.all_stats(at));
+    for (watched& each : endpoints_) {
+      if (each.out && !each.now.ejected) each.out = false;  // somebody else has readmitted it
+      // When it comes back from bad health, what it did before says nothing about now.
+      if (each.fit() && !each.was_fit) begin_anew(each);
+      each.was_fit = each.fit();
     }
-    endpoints_.swap(next);
+  }
+
+  void begin_anew(watched& one) {
+    web_.forget_failures(one.id);
+    one.now.failures_in_a_row = 0;
+    one.begin_record();
   }
 
   void readmit_due(time_point at, std::int64_t now) {
     for (watched& each : endpoints_) {
       if (!each.out || now < each.out_until) continue;
-      web_.forget_failures(each.id);
       web_.readmit(each.id, at);
       each.out = false;
       ++counts_.readmitted;
       if (const auto fresh = web_.stats(each.id, at)) each.now = *fresh;
-      each.forget();
+      begin_anew(each);
       each.was_fit = each.fit();
     }
   }
@@ -255,8 +220,7 @@ class outlier_detector {
     for (watched& each : endpoints_) {
       if (!each.out && !each.disturbed && each.times > 0) --each.times;
       each.disturbed = each.out;
-      each.succeeded = each.now.succeeded;
-      each.failed = each.now.failed;
+      each.begin_record();
     }
   }
 

@@ -7,10 +7,11 @@
 #include <vector>
 
 #include <banyan/core/published.hpp>
+#include <banyan/hashing/detail/node_check.hpp>
 #include <banyan/hashing/hash_of.hpp>
 #include <banyan/hashing/node_list.hpp>
-#include <banyan/hashing/placed_nodes.hpp>
 #include <banyan/hashing/ring_placement.hpp>
+#include <banyan/hashing/ring_table.hpp>
 #include <banyan/hashing/weighted_node.hpp>
 
 namespace banyan {
@@ -33,7 +34,7 @@ class hash_ring {
   using node_type = Node;
   using options = ring_options;
   /// The nodes of one moment, with all look-ups.
-  using table = placed_nodes<Node, ring_placement, Hash>;
+  using table = ring_table<Node, Hash>;
 
   hash_ring() : hash_ring{node_list<Node>{}} {}
 
@@ -75,23 +76,39 @@ class hash_ring {
   /// Adds a node; false, and nothing changes, if it is there (see `set_weight`). Lock-free, O(points). Throws as the
   /// constructor does.
   bool add(const Node& node, double weight = 1) {
-    return change([&](table& nodes) { return nodes.add(node, weight); });
+    detail::check_weight(weight);
+    return change([&](nodes_type& nodes) {
+      if (position(nodes, node) != nodes.size()) return false;
+      nodes.push_back({node, weight});
+      return true;
+    });
   }
 
   /// Takes a node out; false if it is not there. Lock-free, O(points). Throws `std::bad_alloc`.
   bool remove(const Node& node) {
-    return change([&](table& nodes) { return nodes.remove(node); });
+    return change([&](nodes_type& nodes) {
+      const std::size_t at = position(nodes, node);
+      if (at == nodes.size()) return false;
+      nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(at));
+      return true;
+    });
   }
 
   /// Gives a node another weight; false if it is not there. Lock-free, O(points). Throws as the constructor does.
   bool set_weight(const Node& node, double weight) {
-    return change([&](table& nodes) { return nodes.set_weight(node, weight); });
+    detail::check_weight(weight);
+    return change([&](nodes_type& nodes) {
+      const std::size_t at = position(nodes, node);
+      if (at == nodes.size()) return false;
+      nodes[at].weight = weight;
+      return true;
+    });
   }
 
   /// Replaces all nodes at once. Lock-free, O(points). Throws as the constructor does.
   void assign(node_list<Node> nodes) {
-    const table fresh{std::move(nodes), how_, hash_};
-    change([&](table& all) {
+    const nodes_type fresh = std::move(nodes).nodes();
+    change([&](nodes_type& all) {
       all = fresh;
       return true;
     });
@@ -120,14 +137,27 @@ class hash_ring {
     std::uint64_t version;
   };
 
+  using nodes_type = std::vector<weighted_node<Node>>;
+
+  [[nodiscard]] static std::size_t position(const nodes_type& nodes, const Node& node) {
+    std::size_t at = 0;
+    while (at < nodes.size() && !(nodes[at].node == node)) ++at;
+    return at;
+  }
+
+  /// `f(nodes)` changes a copy of the list and says whether there was something to change.
   template <class F>
   bool change(F f) {
+    {
+      nodes_type probe = weights();
+      if (!f(probe)) return false;
+    }
     bool changed = false;
     current_.update([&](const state& old) {
-      state fresh{old};
-      changed = f(fresh.nodes);
-      if (changed) ++fresh.version;
-      return fresh;
+      nodes_type nodes = old.nodes.weights();
+      changed = f(nodes);
+      // Another writer made the same change in between: an equal table takes the place of theirs.
+      return changed ? state{table{std::move(nodes), how_, hash_}, old.version + 1} : old;
     });
     return changed;
   }

@@ -13,6 +13,7 @@
 #include <banyan/hashing/detail/asked_nodes.hpp>
 #include <banyan/hashing/detail/multiply_high.hpp>
 #include <banyan/hashing/detail/node_check.hpp>
+#include <banyan/hashing/detail/primes.hpp>
 #include <banyan/hashing/weighted_hash.hpp>
 
 namespace banyan {
@@ -28,8 +29,8 @@ struct maglev_options {
 /// array read. An immutable value over the numbers of the nodes given; it depends on their hashes and weights alone,
 /// not on their order.
 ///
-/// When a node comes or goes, the keys that must move do, and a few others besides (about as many again per hundred
-/// nodes in a table of a hundred slots a node): who cannot afford these takes a ring or rendezvous hashing.
+/// When a node comes or goes, the keys that must move do, and about one in two hundred of all keys besides: who cannot
+/// afford these takes a ring or an anchor hash.
 ///
 /// Each node has at least one slot, however light it is.
 ///
@@ -48,7 +49,7 @@ class maglev_placement {
   /// for a bad weight or option or for more nodes than slots, `std::bad_alloc`.
   explicit maglev_placement(std::span<const weighted_hash> nodes, maglev_options how = {})
       : table_size_{how.table_size}, size_{nodes.size()} {
-    if (!is_prime(how.table_size)) {
+    if (how.table_size > most_slots || !detail::is_prime(how.table_size)) {
       invalid_option("maglev_options.table_size", how.table_size, "must be a prime number of at most 2^28");
     }
     detail::check_nodes(nodes);
@@ -101,6 +102,7 @@ class maglev_placement {
   }
 
  private:
+  static constexpr std::uint32_t most_slots = std::uint32_t{1} << 28;
   /// Sets the two numbers of a node's order of slots apart from each other and from its hash.
   static constexpr std::uint64_t offset_stream = 0xe7037ed1a0b428dbU;
   static constexpr std::uint64_t skip_stream = 0x8ebc6af09c88c6e3U;
@@ -111,14 +113,6 @@ class maglev_placement {
     std::uint32_t skip;
     std::uint32_t taken = 0;
   };
-
-  [[nodiscard]] static bool is_prime(std::uint32_t n) noexcept {
-    if (n < 2 || n > (std::uint32_t{1} << 28)) return false;
-    for (std::uint32_t d = 2; d * d <= n; ++d) {
-      if (n % d == 0) return false;
-    }
-    return true;
-  }
 
   [[nodiscard]] std::uint32_t at(std::uint64_t slot) const noexcept {
     return wide_.empty() ? narrow_[slot] : wide_[slot];

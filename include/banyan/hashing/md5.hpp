@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -26,7 +25,7 @@ inline constexpr std::array<std::uint32_t, 64> md5_sines = {
     0xf4292244U, 0x432aff97U, 0xab9423a7U, 0xfc93a039U, 0x655b59c3U, 0x8f0ccc92U, 0xffeff47dU, 0x85845dd1U,
     0x6fa87e4fU, 0xfe2ce6e0U, 0xa3014314U, 0x4e0811a1U, 0xf7537e82U, 0xbd3af235U, 0x2ad7d2bbU, 0xeb86d391U};
 
-inline constexpr std::array<std::array<int, 4>, 4> md5_turns = {
+inline constexpr std::array<std::array<std::uint32_t, 4>, 4> md5_turns = {
     {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}}};
 
 inline void md5_block(std::array<std::uint32_t, 4>& state, const unsigned char* block) noexcept {
@@ -54,7 +53,10 @@ inline void md5_block(std::array<std::uint32_t, 4>& state, const unsigned char* 
         word = (7 * i) % 16;
         break;
     }
-    const std::uint32_t turned = std::rotl(a + mixed + md5_sines[i] + words[word], md5_turns[i / 16][i % 4]);
+    // Not std::rotl, whose second parameter is not of the same type in all standard libraries.
+    const std::uint32_t sum = a + mixed + md5_sines[i] + words[word];
+    const std::uint32_t turn = md5_turns[i / 16][i % 4];
+    const std::uint32_t turned = (sum << turn) | (sum >> (32 - turn));
     a = d;
     d = c;
     c = b;

@@ -50,8 +50,12 @@ class node_list {
     for (const entry& e : entries) nodes_.push_back(e.value);
   }
 
+  node_list(std::vector<weighted_node<Node>> nodes) noexcept : nodes_{std::move(nodes)} {}
+
   template <std::ranges::input_range Range>
-  requires(!std::same_as<std::remove_cvref_t<Range>, node_list> && !std::convertible_to<Range, std::string_view> &&
+  requires(!std::same_as<std::remove_cvref_t<Range>, node_list> &&
+           !std::same_as<std::remove_cvref_t<Range>, std::vector<weighted_node<Node>>> &&
+           !std::convertible_to<Range, std::string_view> &&
            std::constructible_from<entry, std::ranges::range_reference_t<Range>>) node_list(Range&& range) {
     for (auto&& node : range) nodes_.push_back(entry(std::forward<decltype(node)>(node)).value);
   }

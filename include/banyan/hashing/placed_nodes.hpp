@@ -106,9 +106,9 @@ class placed_nodes {
     detail::check_weight(weight);
     const std::uint64_t hash = hash_(node);
     if (position(node, hash) != size()) return false;
-    placed_nodes changed{*this};
-    changed.hashes_.push_back({hash, weight});
-    changed.nodes_.push_back({std::move(node), weight});
+    parts changed = copy_of_parts(1);
+    changed.hashes.push_back({hash, weight});
+    changed.nodes.push_back({std::move(node), weight});
     return become(std::move(changed));
   }
 
@@ -116,9 +116,9 @@ class placed_nodes {
   bool remove(const Node& node) {
     const std::size_t at = position(node, hash_(node));
     if (at == size()) return false;
-    placed_nodes changed{*this};
-    changed.hashes_.erase(changed.hashes_.begin() + static_cast<std::ptrdiff_t>(at));
-    changed.nodes_.erase(changed.nodes_.begin() + static_cast<std::ptrdiff_t>(at));
+    parts changed = copy_of_parts(0);
+    changed.hashes.erase(changed.hashes.begin() + static_cast<std::ptrdiff_t>(at));
+    changed.nodes.erase(changed.nodes.begin() + static_cast<std::ptrdiff_t>(at));
     return become(std::move(changed));
   }
 
@@ -128,9 +128,9 @@ class placed_nodes {
     const std::size_t at = position(node, hash_(node));
     if (at == size()) return false;
     if (nodes_[at].weight == weight) return true;
-    placed_nodes changed{*this};
-    changed.hashes_[at].weight = weight;
-    changed.nodes_[at].weight = weight;
+    parts changed = copy_of_parts(0);
+    changed.hashes[at].weight = weight;
+    changed.nodes[at].weight = weight;
     return become(std::move(changed));
   }
 
@@ -178,11 +178,25 @@ class placed_nodes {
     return size();
   }
 
-  bool become(placed_nodes&& changed) {
-    changed.placement_ = Placement(std::span<const weighted_hash>{changed.hashes_}, how_);
-    nodes_ = std::move(changed.nodes_);
-    hashes_ = std::move(changed.hashes_);
-    placement_ = std::move(changed.placement_);
+  // All of a changed table but the placement, which is built from it.
+  struct parts {
+    std::vector<weighted_node<Node>> nodes;
+    std::vector<weighted_hash> hashes;
+  };
+
+  [[nodiscard]] parts copy_of_parts(std::size_t more) const {
+    parts copy;
+    copy.nodes.reserve(nodes_.size() + more);
+    copy.nodes = nodes_;
+    copy.hashes.reserve(hashes_.size() + more);
+    copy.hashes = hashes_;
+    return copy;
+  }
+
+  bool become(parts&& changed) {
+    placement_ = Placement(std::span<const weighted_hash>{changed.hashes}, how_);
+    nodes_ = std::move(changed.nodes);
+    hashes_ = std::move(changed.hashes);
     return true;
   }
 

@@ -53,6 +53,7 @@ class entry_table {
   using store = node_store<Node, hazard_domain>;
   using chains = hash_chains<const store>;
   using position = typename chains::position;
+  using order = eviction_order<Policy>;
 
   /// What a write works with, from its search to its last eviction: two hazards for walking, and one that stays on the
   /// node at which the search began. A write takes them before it changes anything, so that no step after that needs
@@ -70,11 +71,16 @@ class entry_table {
         node_words_{limits.entries + stripe_count * store::nodes_per_thread, limits.entries},
         extras_{node_words_.size()},
         stripes_{stripe_count},
+        slot_hashes_{limits.entries + 2 * stripe_count},
+        slot_links_{slot_hashes_.size()},
+        order_flags_{order::flag_count(limits.entries + 2 * stripe_count)},
+        order_list_{order::list_count(limits.entries + 2 * stripe_count)},
         nodes_{node_words_.data(), static_cast<std::uint32_t>(node_words_.size()), domain_},
         chains_{head_words_.data(), static_cast<std::uint32_t>(head_words_.size()), nodes_},
-        slots_{limits.entries + 2 * stripe_count},
+        slots_{slot_hashes_, slot_links_},
         order_{policy_limits{
-            .slots = slots_.size(), .entries = limits.entries, .seed = limits.seed, .hashes = slots_.hashes()}} {}
+                   .slots = slots_.size(), .entries = limits.entries, .seed = limits.seed, .hashes = slots_.hashes()},
+               order_flags_, order_list_} {}
 
   entry_table(const entry_table&) = delete;
   entry_table& operator=(const entry_table&) = delete;
@@ -470,10 +476,14 @@ class entry_table {
   zeroed_array<Node> node_words_;
   zeroed_array<cache_node_extras> extras_;
   zeroed_array<local_stripe> stripes_;
+  zeroed_array<std::atomic<std::uint32_t>> slot_hashes_;
+  zeroed_array<std::atomic<std::uint32_t>> slot_links_;
+  zeroed_array<std::atomic<std::uint8_t>> order_flags_;
+  zeroed_array<std::uint8_t> order_list_;
   store nodes_;
   chains chains_;
   slot_table slots_;
-  eviction_order<Policy> order_;
+  order order_;
   alignas(64) std::atomic<std::int64_t> weight_{0};
   alignas(64) std::atomic<std::int64_t> entries_{0};
   std::atomic<std::uint32_t> in_use_{0};

@@ -4,10 +4,11 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
+#include <banyan/cache/detail/index_stack.hpp>
 #include <banyan/cache/detail/slot_table.hpp>
 #include <banyan/cache/eviction_policy.hpp>
-#include <banyan/core/zeroed_array.hpp>
 
 namespace banyan::detail {
 
@@ -23,6 +24,9 @@ namespace banyan::detail {
 ///
 /// `admit` and `victim` name a slot whose entry the caller removes, if it is still there; `no_slot` means there was
 /// nothing to find just now. All are lock-free.
+///
+/// Two arrays by slot, all zeros, are the caller's to keep as long as the order: `flag_count(slots)` and
+/// `list_count(slots)` say how many elements they have.
 template <eviction_policy Policy>
 class eviction_order;
 
@@ -30,7 +34,11 @@ class eviction_order;
 template <ranked_policy Policy>
 class eviction_order<Policy> {
  public:
-  explicit eviction_order(const policy_limits& limits) : policy_{limits} {}
+  [[nodiscard]] static constexpr std::size_t flag_count(std::uint32_t) noexcept { return 0; }
+  [[nodiscard]] static constexpr std::size_t list_count(std::uint32_t) noexcept { return 0; }
+
+  eviction_order(const policy_limits& limits, std::span<std::atomic<std::uint8_t>>, std::span<std::uint8_t>)
+      : policy_{limits} {}
 
   [[nodiscard]] Policy& policy() noexcept { return policy_; }
   [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
@@ -83,8 +91,12 @@ class eviction_order<Policy> {
 template <ordered_policy Policy>
 class eviction_order<Policy> {
  public:
-  explicit eviction_order(const policy_limits& limits)
-      : policy_{limits}, flags_{limits.slots}, listed_{limits.slots / 8 + 1} {}
+  [[nodiscard]] static constexpr std::size_t flag_count(std::uint32_t slots) noexcept { return slots; }
+  [[nodiscard]] static constexpr std::size_t list_count(std::uint32_t slots) noexcept { return slots / 8 + 1; }
+
+  eviction_order(const policy_limits& limits, std::span<std::atomic<std::uint8_t>> flags,
+                 std::span<std::uint8_t> listed)
+      : policy_{limits}, flags_{flags}, listed_{listed} {}
 
   [[nodiscard]] Policy& policy() noexcept { return policy_; }
   [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
@@ -238,8 +250,8 @@ class eviction_order<Policy> {
   }
 
   Policy policy_;
-  zeroed_array<std::atomic<std::uint8_t>> flags_;
-  zeroed_array<std::uint8_t> listed_;  // a bit for each slot: the turn's own, so others need no atomic
+  std::span<std::atomic<std::uint8_t>> flags_;
+  std::span<std::uint8_t> listed_;  // a bit for each slot: the turn's own, so others need no atomic
   std::uint32_t collected_ = 0;
   alignas(64) std::atomic<std::uint32_t> turn_{0};
   alignas(64) index_stack fresh_;

@@ -5,11 +5,11 @@
 
 #include <banyan/cache/eviction_policy.hpp>
 #include <banyan/core/cache_line.hpp>
-#include <banyan/core/zeroed_array.hpp>
 
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <span>
 
 namespace banyan::detail {
 
@@ -21,7 +21,15 @@ namespace banyan::detail {
 /// gets against the slot's mark.
 class newcomer_ring {
  public:
-  explicit newcomer_ring(std::uint32_t least) : places_{std::bit_ceil(least < 64 ? 64 : least)} {}
+  using place_word = std::atomic<std::uint64_t>;
+
+  /// How many places a ring of at least so many has.
+  [[nodiscard]] static constexpr std::uint32_t size_for(std::uint32_t least) noexcept {
+    return std::bit_ceil(least < 64 ? 64 : least);
+  }
+
+  /// `size_for(least)` places, zeros, which live as long as the ring.
+  explicit newcomer_ring(std::span<place_word> places) noexcept : places_{places} {}
 
   void push(slot_id slot, std::uint32_t check) noexcept {
     const std::uint32_t at = head_.fetch_add(1, std::memory_order_relaxed);
@@ -57,7 +65,7 @@ class newcomer_ring {
     return places_[at & (places_.size() - 1)];
   }
 
-  zeroed_array<std::atomic<std::uint64_t>> places_;
+  std::span<place_word> places_;
   alignas(cache_line_size) std::atomic<std::uint32_t> head_{0};
   alignas(cache_line_size) std::atomic<std::uint32_t> tail_{0};
 };

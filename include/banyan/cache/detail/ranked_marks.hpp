@@ -5,12 +5,12 @@
 
 #include <banyan/cache/eviction_policy.hpp>
 #include <banyan/core/cache_line.hpp>
-#include <banyan/core/zeroed_array.hpp>
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace banyan::detail {
 
@@ -21,8 +21,15 @@ namespace banyan::detail {
 /// random sample, taken anew each time the hand has moved on by half a turn. So a search reads some 32 adjacent
 /// marks (four cache lines) on average, and its answer is one of the lowest 3 in a hundred, as a rule.
 ///
-/// 8 bytes per slot, committed as slots are used. All operations are lock-free: nothing waits for another thread, and
-/// no search reads more than two turns of marks. All orders are relaxed: marks are hints, nothing is published by them.
+/// 8 bytes per slot, in the policy's keeping. All operations are lock-free: nothing waits for another thread, and
+/// no search reads more than two turns of marks.
+///
+/// Marks are hints, and searching reads them relaxed. But whoever claims a slot goes on to look for its entry, and has
+/// to find it: a claimed entry that was not found would stay until it is touched again. So a mark is stored after its
+/// writer knows of the entry (`stamp`: it has linked it; `touch`: it has found it), and claiming acquires what that
+/// writer knew. One gap is left, on machines where a thread may see a store before others do (Power): a touch that was
+/// meant for the slot's former entry, and that comes between the stamp of the new one and its claim, tells nothing of
+/// the new entry. A read-modify-write with each hit would close it.
 class ranked_marks {
  public:
   using mark = std::atomic<std::uint64_t>;
@@ -38,13 +45,20 @@ class ranked_marks {
     std::uint32_t end = 0;
   };
 
-  explicit ranked_marks(const policy_limits& limits) : marks_{limits.slots}, seed_{limits.seed} {}
+  /// A mark for each slot, zeros, which live as long as this.
+  ranked_marks(std::span<mark> marks, std::uint64_t seed) noexcept : marks_{marks}, seed_{seed} {}
 
   [[nodiscard]] std::uint64_t load(slot_id slot) const noexcept { return marks_[slot].load(std::memory_order_relaxed); }
-  void store(slot_id slot, std::uint64_t value) noexcept { marks_[slot].store(value, std::memory_order_relaxed); }
+  void store(slot_id slot, std::uint64_t value) noexcept {
+    // (1) release: pairs with the acquire in (2): the entry, which the caller has linked or found, and its hash.
+    marks_[slot].store(value, std::memory_order_release);
+  }
 
   /// Makes the slot vacant; false if it was.
-  bool claim(slot_id slot) noexcept { return marks_[slot].exchange(0, std::memory_order_relaxed) != 0; }
+  bool claim(slot_id slot) noexcept {
+    // (2) acquire: pairs with the release in (1).
+    return marks_[slot].exchange(0, std::memory_order_acquire) != 0;
+  }
 
   /// What the last sample said a low mark is; 0 before the first.
   [[nodiscard]] std::uint64_t threshold() const noexcept { return threshold_.load(std::memory_order_relaxed); }
@@ -183,7 +197,7 @@ class ranked_marks {
     return x ^ x >> 31;
   }
 
-  zeroed_array<mark> marks_;
+  std::span<mark> marks_;
   std::uint64_t seed_;
   std::atomic<std::uint64_t> joined_{0};                              // threads that have drawn a number
   alignas(cache_line_size) std::atomic<std::uint32_t> hand_{0};       // blocks handed out

@@ -3,10 +3,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <banyan/cache/detail/index_stack.hpp>
 #include <banyan/cache/eviction_policy.hpp>
-#include <banyan/core/zeroed_array.hpp>
 
 namespace banyan::detail {
 
@@ -14,11 +14,15 @@ namespace banyan::detail {
 /// entry is linked and vacated by whoever removed the entry. Lock-free, O(1).
 class slot_table {
  public:
-  explicit slot_table(std::uint32_t count) : hashes_{count}, links_{count} {}
+  /// A hash and a link for each slot, zeros, which live as long as the table.
+  slot_table(std::span<std::atomic<std::uint32_t>> hashes, std::span<std::atomic<std::uint32_t>> links) noexcept
+      : hashes_{hashes}, links_{links} {}
 
   /// Where the entry of a slot is, or was last.
   [[nodiscard]] std::uint32_t hash(slot_id slot) const noexcept {
-    return hashes_[slot].load(std::memory_order_relaxed);  // a wrong guess finds no entry with this slot
+    // Relaxed: an old hash finds no entry with this slot. Who must find it has come by the slot in a way that shows the
+    // hash, which is set before the entry is linked: a ranked policy's claim, or an ordered policy's turn.
+    return hashes_[slot].load(std::memory_order_relaxed);
   }
   void set_hash(slot_id slot, std::uint32_t hash) noexcept { hashes_[slot].store(hash, std::memory_order_relaxed); }
 
@@ -64,8 +68,8 @@ class slot_table {
   }
 
  private:
-  zeroed_array<std::atomic<std::uint32_t>> hashes_;
-  zeroed_array<std::atomic<std::uint32_t>> links_;
+  std::span<std::atomic<std::uint32_t>> hashes_;
+  std::span<std::atomic<std::uint32_t>> links_;
   alignas(64) std::atomic<std::uint32_t> fresh_{0};
   alignas(64) index_stack vacant_;
 };

@@ -155,7 +155,9 @@ class endpoint_record : public hazard_pointer_obj_base<endpoint_record, void (*)
     const float old = own.latency.load(std::memory_order_relaxed);
     const std::int64_t before = own.latency_at.load(std::memory_order_relaxed);
     const std::int64_t age = now > before ? now - before : 0;
-    const float next = sample >= old ? sample : sample + (old - sample) * kept_after(age);
+    const float kept = kept_after(age);
+    if (sample < old && kept == 1) return;  // too soon: the age goes on, or frequent samples would never bring it down
+    const float next = sample >= old ? sample : sample + (old - sample) * kept;
     own.latency.store(next, std::memory_order_relaxed);
     if (age > 0) own.latency_at.store(now, std::memory_order_relaxed);
   }
@@ -210,7 +212,10 @@ inline bool try_begin_use(endpoint_record& record) noexcept {
 
 /// Ends a use that was counted before. Wait-free, but the last use of an endpoint that drains or was removed runs what
 /// waits for that and frees the endpoint.
-inline void end_use(endpoint_record& record) noexcept {
+///
+/// `between` is called where others may come in between: after the count is down, before the endpoint is looked at.
+template <class Between>
+void end_use(endpoint_record& record, Between between) noexcept {
   cluster_terms& terms = record.terms();
   flight_cell* const cells = record.cells();
   hazard_slots<1> guard{std::nothrow, *terms.domain};
@@ -223,9 +228,16 @@ inline void end_use(endpoint_record& record) noexcept {
   guard.publish(0, &record);  // as soon as the use has ended, another thread may free it
   hazard_domain::thread_record& self = guard.record();
   const std::uint32_t mine = terms.stripe_of(self);
-  if (endpoint_state::end(cells, terms.stripes, mine, [&] { terms.domain->meet(self); })) [[unlikely]] {
+  const auto meet = [&] {
+    terms.domain->meet(self);
+    between();
+  };
+  if (endpoint_state::end(cells, terms.stripes, mine, meet)) [[unlikely]] {
     record.settle();
   }
+}
+inline void end_use(endpoint_record& record) noexcept {
+  end_use(record, [] {});
 }
 
 /// An endpoint with its value.

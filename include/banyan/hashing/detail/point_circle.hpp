@@ -8,6 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include <banyan/hashing/detail/asked_nodes.hpp>
+#include <banyan/hashing/detail/node_check.hpp>
+
 namespace banyan::detail {
 
 /// Points on a circle of 2^32 positions, each with the number of an owner: 8 bytes a point, sorted, and an index of 2
@@ -34,7 +37,7 @@ class point_circle {
     std::uint32_t begin = 0;
     for (std::uint32_t& start : starts_) {
       const std::uint32_t end = std::exchange(start, begin);
-      if (end - begin > 1) std::sort(points_.begin() + begin, points_.begin() + end);
+      sort_bucket(begin, end);
       begin = end;
     }
     close();
@@ -64,6 +67,24 @@ class point_circle {
     return static_cast<std::uint32_t>(points_[i] >> 32);
   }
 
+  /// The first owner from `position` on for which `accept(owner)` is true; each of the `owners` is asked at most once.
+  /// `no_node` when none accepts. O(points) at worst.
+  template <class F>
+  [[nodiscard]] std::uint32_t find_if(std::uint32_t position, std::size_t owners, F& accept) const {
+    std::size_t at = at_or_after(position);
+    const std::uint32_t first = owner(at);
+    if (first == no_node || accept(first)) return first;
+    if (at == size_) at = 0;  // ran past the last point
+    asked_nodes asked{owners};
+    asked.insert(first);
+    for (std::size_t left = size_; left > 0 && asked.size() < owners; --left) {
+      at = at + 1 < size_ ? at + 1 : 0;
+      const std::uint32_t node = owner(at);
+      if (asked.insert(node) && accept(node)) return node;
+    }
+    return no_node;
+  }
+
   /// Gives each point the owner `new_owners[old owner]`; the order of points stays as it is.
   void rename_owners(const std::vector<std::uint32_t>& new_owners) noexcept {
     for (std::size_t i = 0; i < size_; ++i) points_[i] = point(position(i), new_owners[owner(i)]);
@@ -77,10 +98,25 @@ class point_circle {
     return std::bit_ceil(std::max<std::size_t>(points, 4)) / 2;
   }
 
+  /// Mostly a handful of points, for which std::sort is a long way round.
+  void sort_bucket(std::size_t begin, std::size_t end) noexcept {
+    if (end - begin > 24) {
+      std::sort(points_.begin() + static_cast<std::ptrdiff_t>(begin),
+                points_.begin() + static_cast<std::ptrdiff_t>(end));
+      return;
+    }
+    for (std::size_t i = begin + 1; i < end; ++i) {
+      const std::uint64_t p = points_[i];
+      std::size_t at = i;
+      for (; at > begin && points_[at - 1] > p; --at) points_[at] = points_[at - 1];
+      points_[at] = p;
+    }
+  }
+
   /// Behind the last point: no point is greater, and the owner is the first point's, so that a look-up that runs past
   /// the end needs no special case.
   void close() noexcept {
-    const std::uint32_t first = size_ == 0 ? std::numeric_limits<std::uint32_t>::max() : owner(0);
+    const std::uint32_t first = size_ == 0 ? no_node : owner(0);
     std::fill(points_.begin() + static_cast<std::ptrdiff_t>(size_), points_.end(),
               point(std::numeric_limits<std::uint32_t>::max(), first));
   }

@@ -1,0 +1,174 @@
+#include "balance_command.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <stdexcept>
+
+#include "bad_input.hpp"
+#include "balance_page.hpp"
+#include "balance_policies.hpp"
+#include "balance_study.hpp"
+#include "html_page.hpp"
+#include "progress.hpp"
+#include "table.hpp"
+#include "terminal.hpp"
+
+namespace banyan::lab {
+namespace {
+
+constexpr std::uint64_t most_servers = 1000;
+constexpr std::uint64_t most_workers = 64;
+constexpr std::uint64_t fewest_requests = 1000;
+constexpr std::uint64_t most_requests = 10'000'000;
+constexpr std::uint64_t most_retries = 5;
+constexpr double most_load = 2;
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw std::runtime_error("cannot write to standard output");
+  }
+}
+
+std::vector<std::string_view> scenario_names() {
+  std::vector<std::string_view> names;
+  for (const balance_scenario& each : balance_scenarios()) names.push_back(each.name);
+  return names;
+}
+
+void check_range(std::string_view option, std::uint64_t value, std::uint64_t least, std::uint64_t most) {
+  if (value < least || value > most) {
+    throw bad_input(fmt::format("{} {}: must be from {} to {}", option, value, with_commas(least), with_commas(most)));
+  }
+}
+
+simulation_options checked(const balance_command_options& options) {
+  check_range("--servers", options.servers, 1, most_servers);
+  check_range("--workers", options.workers, 1, most_workers);
+  check_range("--requests", options.requests, fewest_requests, most_requests);
+  check_range("--retries", options.retries, 0, most_retries);
+  if (!(options.load > 0 && options.load <= most_load)) {
+    throw bad_input(
+        fmt::format("--load {:g}: must be above 0 and at most {:g}; 0.8 is four fifths of what the servers "
+                    "can do",
+                    options.load, most_load));
+  }
+  simulation_options result{.servers = static_cast<std::size_t>(options.servers),
+                            .workers = static_cast<std::uint32_t>(options.workers),
+                            .load = options.load,
+                            .requests = options.requests,
+                            .retries = static_cast<std::uint32_t>(options.retries),
+                            .seed = options.seed};
+  if (options.service == "exponential") {
+    result.service = service_times::exponential;
+  } else if (options.service == "lognormal") {
+    result.service = service_times::lognormal;
+  } else if (options.service == "fixed") {
+    result.service = service_times::fixed;
+  } else {
+    throw bad_input(fmt::format("--service {}: must be one of exponential, lognormal, fixed",
+                                options.service.empty() ? "\"\"" : options.service));
+  }
+  return result;
+}
+
+std::string result_text(const balance_result& result, bool terminal) {
+  std::string text = fmt::format("{}: {}\n", result.scenario->name, result.scenario->description);
+  const std::vector<balance_column> columns = balance_columns(result);
+  std::vector<std::string> heading = {"policy"};
+  std::vector<std::string> best;
+  for (const balance_column& column : columns) {
+    heading.emplace_back(column.name);
+    best.push_back(best_text(result, column));
+  }
+  table rows(std::move(heading));
+  for (const balance_run& run : result.runs) {
+    table::row cells = {{run.policy}};
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      std::string shown = columns[i].text(result, run);
+      const bool bold = shown == best[i];
+      cells.push_back({std::move(shown), bold});
+    }
+    rows.add(std::move(cells));
+  }
+  return text + rows.text(terminal) + result.reading + "\n\n";
+}
+
+}  // namespace
+
+std::vector<std::string> chosen_names(std::string_view option, const std::vector<std::string>& lists,
+                                      std::span<const std::string_view> known) {
+  std::vector<bool> chosen(known.size());
+  for (const std::string_view list : lists) {
+    for (std::size_t from = 0; from <= list.size();) {
+      const std::size_t comma = std::min(list.find(',', from), list.size());
+      const std::string_view name = list.substr(from, comma - from);
+      from = comma + 1;
+      if (name == "all") {
+        chosen.assign(known.size(), true);
+        continue;
+      }
+      const auto found = std::find(known.begin(), known.end(), name);
+      if (found == known.end()) {
+        throw bad_input(fmt::format("{} {}: unknown; one of all, {}", option, name.empty() ? "\"\"" : name,
+                                    fmt::join(known, ", ")));
+      }
+      chosen[static_cast<std::size_t>(found - known.begin())] = true;
+    }
+  }
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    if (chosen[i]) names.emplace_back(known[i]);
+  }
+  return names;
+}
+
+void run_balance_command(const balance_command_options& options) {
+  const std::vector<std::string> policies = chosen_names("--policy", options.policies, balance_policy_names());
+  const std::vector<std::string> scenarios = chosen_names("--scenario", options.scenarios, scenario_names());
+  const simulation_options simulated = checked(options);
+  check_report_path(options.report);
+
+  progress bar(stderr, is_terminal(stderr));
+  const bool terminal = is_terminal(stdout);
+  print(describe(simulated) + ".\n\n");
+  std::vector<balance_result> results;
+  for (const std::string& name : scenarios) {
+    results.push_back(study_balance(find_scenario(name), policies, simulated, results, bar));
+    print(result_text(results.back(), terminal));
+  }
+  print("report: " + write_report(options.report, balance_page(results)).string() + "\n");
+}
+
+void add_balance_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("balance", "Which balancing policy? A simulation");
+  const auto options = std::make_shared<balance_command_options>();
+  command
+      ->add_option("--policy", options->policies,
+                   fmt::format("all, or some of {}, separated by commas", fmt::join(balance_policy_names(), ", ")))
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  command
+      ->add_option("--scenario", options->scenarios,
+                   fmt::format("all, or some of {}, separated by commas", fmt::join(scenario_names(), ", ")))
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  command->add_option("--servers", options->servers, "how many there are at the start")->capture_default_str();
+  command->add_option("--workers", options->workers, "of each server: requests that it works on at once")
+      ->capture_default_str();
+  command->add_option("--load", options->load, "arrivals as a share of what the servers can do")->capture_default_str();
+  command->add_option("--requests", options->requests, "in each run")->capture_default_str();
+  command->add_option("--retries", options->retries, "of a request that failed before its time was up")
+      ->capture_default_str();
+  command->add_option("--service", options->service, "how long requests take: exponential, lognormal, fixed")
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
+  command->add_option("--report", options->report, "HTML file to write")->capture_default_str();
+  command->callback([options] { run_balance_command(*options); });
+}
+
+}  // namespace banyan::lab
