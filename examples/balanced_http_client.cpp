@@ -17,9 +17,7 @@
 #include <array>
 #include <atomic>
 #include <banyan/balance.hpp>
-#include <banyan/balance/peak_ewma.hpp>
 #include <banyan/cluster.hpp>
-#include <banyan/cluster/health_checker.hpp>
 #include <cerrno>
 #include <chrono>
 #include <csignal>

@@ -8,7 +8,6 @@
 
 #include <atomic>
 #include <banyan/balance.hpp>
-#include <banyan/balance/power_of_two.hpp>
 #include <banyan/cluster.hpp>
 #include <chrono>
 #include <condition_variable>
