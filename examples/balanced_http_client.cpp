@@ -14,11 +14,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <banyan/balance.hpp>
-#include <banyan/balance/peak_ewma.hpp>
 #include <banyan/cluster.hpp>
-#include <banyan/cluster/health_checker.hpp>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -152,23 +151,26 @@ class http_server {
   void set_service_time(std::chrono::milliseconds time) { service_time_ = time; }
 
   void start() {
-    listener_.emplace().bind(port_);
-    listener_->listen();
+    tcp_socket& listener = listener_.emplace();
+    listener.bind(port_);
+    listener.listen();
     dead_ = false;
-    for (int i = 0; i < 4; ++i) threads_.push_back(std::async(std::launch::async, [this] { serve(); }));
+    for (auto& thread : threads_) thread = std::async(std::launch::async, [this, &listener] { serve(listener); });
   }
 
   /// In the middle of things: requests that are under way get no answer, later ones no connection.
   void kill() {
     dead_ = true;
-    threads_.clear();
+    for (auto& thread : threads_) {
+      if (thread.valid()) thread.wait();
+    }
     listener_.reset();
   }
 
  private:
-  void serve() {
+  void serve(tcp_socket& listener) const {
     while (!dead_) {
-      if (auto connection = listener_->accept(steady_clock::now() + 20ms)) answer(*connection);
+      if (auto connection = listener.accept(steady_clock::now() + 20ms)) answer(*connection);
     }
   }
 
@@ -192,7 +194,7 @@ class http_server {
   std::optional<tcp_socket> listener_;
   std::atomic<bool> dead_ = false;
   std::atomic<std::chrono::milliseconds> service_time_ = 2ms;
-  std::vector<std::future<void>> threads_;
+  std::array<std::future<void>, 4> threads_;
 };
 
 /// The body that the server on `port` gives for `path`; nothing if it does not, or not in time.
@@ -284,10 +286,9 @@ experience run_client(balancer& servers, time_point until) {
 template <class Event>
 bool run_phase(const char* title, balancer& servers, std::chrono::milliseconds length, Event event) {
   const time_point until = steady_clock::now() + length;
-  std::vector<std::future<experience>> clients;
-  for (int i = 0; i < 8; ++i) {
-    clients.push_back(std::async(std::launch::async, [&servers, until] { return run_client(servers, until); }));
-  }
+  std::array<std::future<experience>, 8> clients;
+  for (auto& client : clients)
+    client = std::async(std::launch::async, [&servers, until] { return run_client(servers, until); });
   std::this_thread::sleep_for(50ms);
   event();
   experience all;

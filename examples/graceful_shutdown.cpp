@@ -8,7 +8,6 @@
 
 #include <atomic>
 #include <banyan/balance.hpp>
-#include <banyan/balance/power_of_two.hpp>
 #include <banyan/cluster.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -139,6 +138,7 @@ int main() try {
   service shop(upstream);
 
   std::vector<std::future<void>> threads;  // their destructors join
+  threads.reserve(7);
   for (int i = 0; i < 6; ++i) {
     threads.push_back(std::async(std::launch::async, [&shop, i] {
       while (shop.handle(10ms + i * 5ms)) continue;

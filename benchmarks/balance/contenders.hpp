@@ -15,16 +15,6 @@
 #include <vector>
 
 #include <banyan/balance.hpp>
-#include <banyan/balance/least_connections.hpp>
-#include <banyan/balance/maglev_affinity.hpp>
-#include <banyan/balance/peak_ewma.hpp>
-#include <banyan/balance/power_of_two.hpp>
-#include <banyan/balance/random_choice.hpp>
-#include <banyan/balance/rendezvous_affinity.hpp>
-#include <banyan/balance/ring_affinity.hpp>
-#include <banyan/balance/round_robin.hpp>
-#include <banyan/balance/smooth_weighted_round_robin.hpp>
-#include <banyan/balance/sticky.hpp>
 #include <banyan/cluster.hpp>
 #include <banyan/core/cache_line.hpp>
 
