@@ -16,11 +16,13 @@
 
 #include "support/catch.hpp"
 #include "support/failing_allocator.hpp"
+#include "support/joining_thread.hpp"
 #include "support/stop_a_thread.hpp"
 
 /// What a balancer does around its policy. The policy here is ten lines of a user's own.
 
 using namespace std::chrono_literals;
+using banyan::testing::joining_thread;
 
 namespace {
 
@@ -340,7 +342,7 @@ TEST_CASE("nobody who was removed, ejected or drained is picked after the call h
   std::atomic<int> wrong{0};
   std::atomic<int> none{0};
   {
-    std::vector<std::jthread> pickers;
+    std::vector<joining_thread> pickers;
     for (int t = 0; t < 3; ++t) {
       pickers.emplace_back([&] {
         while (!stop.load(std::memory_order_relaxed)) {
@@ -389,7 +391,7 @@ TEST_CASE("counts return to zero after many picks by threads that come and go, w
   for (int i = 0; i < 5; ++i) web.add(i);
   banyan::balancer<int, any_of_them> lb{web};
   for (int round = 0; round < 20; ++round) {
-    std::vector<std::jthread> users;
+    std::vector<joining_thread> users;
     for (int t = 0; t < 6; ++t) {
       users.emplace_back([&, t] {
         for (int i = 0; i < 3000; ++i) {

@@ -187,6 +187,16 @@ TEST_CASE("runs of failures end with a success") {
   CHECK(web.stats(a)->failures_in_a_row == 1);
   CHECK(web.forget_failures(a));
   CHECK(web.stats(a)->failures_in_a_row == 0);
+  web.acquire(a).unanswered();
+  web.acquire(a).unanswered();
+  CHECK(web.stats(a)->unanswered_in_a_row == 2);
+  CHECK(web.stats(a)->failures_in_a_row == 2);
+  web.acquire(a).failed();  // an error is an answer
+  CHECK(web.stats(a)->unanswered_in_a_row == 0);
+  CHECK(web.stats(a)->failures_in_a_row == 3);
+  web.acquire(a).unanswered();
+  web.acquire(a).succeeded();
+  CHECK(web.stats(a)->unanswered_in_a_row == 0);
 }
 
 TEST_CASE("watchers hear of runs of failures") {
@@ -202,6 +212,13 @@ TEST_CASE("watchers hear of runs of failures") {
     web.acquire(id).failed();
     CHECK(web.events_seen() != seen);
   }
+  web.watch_failures(0, 2);
+  const std::uint32_t seen = web.events_seen();
+  for (int i = 0; i < 5; ++i) web.acquire(a).failed();
+  web.acquire(a).unanswered();
+  CHECK(web.events_seen() == seen);
+  web.acquire(a).unanswered();
+  CHECK(web.events_seen() != seen);
 }
 
 TEST_CASE("latency averages rise at once, fall with time and fade when idle") {

@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/joining_thread.hpp"
 #include "support/seed.hpp"
 #include "support/stop_a_thread.hpp"
 
 /// Who finds out that it is the last: tokens end on many threads while endpoints are drained and removed.
 
 using namespace std::chrono_literals;
+using banyan::testing::joining_thread;
 
 namespace {
 
@@ -53,7 +55,7 @@ TEST_CASE("removing endpoints while others use them frees each exactly once") {
       std::atomic<std::uint64_t> newest{web.add(counted{alive}).value()};
       std::atomic<bool> stop{false};
       std::atomic<int> dead{0};
-      std::vector<std::jthread> users;
+      std::vector<joining_thread> users;
       for (int t = 0; t < 4; ++t) {
         users.emplace_back([&] {
           while (!stop.load(std::memory_order_relaxed)) {
@@ -89,7 +91,7 @@ TEST_CASE("tokens that end on other threads than they began on are counted right
     std::atomic<cluster<counted>::token*> box{nullptr};
     std::atomic<int> drained{0};
     {
-      const std::jthread taker{[&] {
+      const joining_thread taker{[&] {
         for (int i = 0; i < handed; ++i) {
           cluster<counted>::token* token = nullptr;
           while ((token = box.exchange(nullptr)) == nullptr) std::this_thread::yield();
@@ -123,7 +125,7 @@ TEST_CASE("a drain is told once, however the last tokens end") {
     std::atomic<int> told{0};
     std::atomic<int> ready{0};
     constexpr int users = 3;
-    std::vector<std::jthread> threads;
+    std::vector<joining_thread> threads;
     for (int t = 0; t < users; ++t) {
       threads.emplace_back([&] {
         auto token = web.acquire(a);
@@ -146,7 +148,7 @@ TEST_CASE("whoever waits for a drain is woken by the last token") {
   const endpoint_id a = web.add(1);
   std::optional token{web.acquire(a)};
   web.drain_all();
-  const std::jthread user{[&] {
+  const joining_thread user{[&] {
     std::this_thread::sleep_for(5ms);
     token.reset();
   }};

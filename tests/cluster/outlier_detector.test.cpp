@@ -133,6 +133,22 @@ TEST_CASE("failures in a row eject at once, for longer each time") {
   CHECK(detector.stats().ejected == 0);
 }
 
+TEST_CASE("requests without an answer have a limit of their own") {
+  fixture f{4};
+  auto options = by_hand();
+  options.consecutive_failures = 5;
+  options.consecutive_unanswered = 2;
+  outlier_detector detector{f.web, options};
+  detector.evaluate(start);
+  f.fail(1, 3);
+  f.web.acquire(f.ids[1]).unanswered();
+  detector.evaluate(start + 1s);
+  CHECK(f.all_out().empty());
+  f.web.acquire(f.ids[1]).unanswered();
+  detector.evaluate(start + 1s);
+  CHECK(f.all_out() == indices{1});
+}
+
 TEST_CASE("ejections are bounded in time and forgotten interval by interval") {
   fixture f{4};
   auto options = by_hand();

@@ -3,6 +3,7 @@
 /// \file
 /// What a balancing policy is, and what it sees. Users may write their own.
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -36,7 +37,10 @@ class candidate {
   friend class pick_context;
 
   candidate(detail::endpoint_record& record, double weight, bool may_warm_up) noexcept
-      : record_{&record}, cells_{record.cells()}, weight_{static_cast<float>(weight)}, may_warm_up_{may_warm_up} {}
+      : record_{&record},
+        cells_{record.cells()},
+        weight_{std::max(static_cast<float>(weight), std::numeric_limits<float>::min())},
+        may_warm_up_{may_warm_up} {}
 
   detail::endpoint_record* record_;
   detail::flight_cell* cells_;
@@ -154,6 +158,9 @@ struct pick_access {
 ///   Called by the writer that changes the membership; it may take its time and may throw, which cancels the change.
 /// * `choose(table, candidates, context)` returns an index into `candidates`, or `pick_context::none`. It must not
 ///   throw, lock or wait. When its choice is refused it is asked again.
+/// * `held(table, candidates, context)`, if it is there, tells the index of the candidate that the request is bound to,
+/// or
+///   `none`: asked group by group where the candidates are in several, before one is drawn.
 /// * `settled(candidate, context)`, if it is there, hears of the choice that was taken.
 template <class P>
 concept balance_policy = requires(P& policy, std::span<const candidate> candidates, const typename P::table& table,

@@ -141,7 +141,7 @@ class balancer final : detail::membership_observer {
     pick_context context = access::make_context(request, sequences_[index < own_sequences ? index : own_sequences],
                                                 terms_->stripe_of(thread), &read_clock);
     set_time(context);
-    const std::size_t first = groups.size() == 1 ? 0 : draw(groups, context);
+    const std::size_t first = groups.size() == 1 ? 0 : group_for(groups, context);
     const group& from = groups[first];
     const std::uint32_t choice = policy_.choose(from.table, from.candidates, context);
     if (choice != pick_context::none) [[likely]] {
@@ -151,6 +151,16 @@ class balancer final : detail::membership_observer {
       }
     }
     return pick_another(*now, first, choice, thread, context);
+  }
+
+  // A session's endpoint may be in any group; else one is drawn.
+  std::size_t group_for(const std::vector<group>& groups, pick_context& context) noexcept {
+    if constexpr (requires { policy_.held(groups[0].table, std::span<const candidate>{}, context); }) {
+      for (std::size_t i = 0; i < groups.size(); ++i) {
+        if (policy_.held(groups[i].table, groups[i].candidates, context) != pick_context::none) return i;
+      }
+    }
+    return draw(groups, context);
   }
 
   static std::size_t draw(const std::vector<group>& groups, pick_context& context) noexcept {

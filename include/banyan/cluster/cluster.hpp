@@ -268,7 +268,7 @@ class cluster {
     return one == nullptr || (one->draining && one->record->state().in_flight() == 0);
   }
 
-  /// Whether all endpoints drain and nothing is in flight anywhere. O(n), lock-free.
+  /// Whether all endpoints drain and nothing is in flight at any of them; those that were removed are not waited for. O(n), lock-free.
   [[nodiscard]] bool drained() const {
     const auto list = roster_->read();
     return std::all_of((*list)->members.begin(), (*list)->members.end(),
@@ -355,11 +355,12 @@ class cluster {
   }
 
   /// For those who watch endpoints fail: `wait_for_event` returns as soon as a run of failures of an endpoint reaches
-  /// `failures` (0: never). It holds for endpoints that join later as well.
-  void watch_failures(std::uint32_t failures) {
+  /// `failures`, or a run of unanswered ones `unanswered` (0: never). It holds for endpoints that join later as well.
+  void watch_failures(std::uint32_t failures, std::uint32_t unanswered = 0) {
     roster_->change([&](detail::member_list& list) {
       alarm_ = failures;
-      for (const detail::member& each : list.members) each.record->alarm_at(failures);
+      silence_alarm_ = unanswered;
+      for (const detail::member& each : list.members) each.record->alarm_at(failures, unanswered);
       return false;
     });
   }
@@ -408,7 +409,9 @@ class cluster {
     std::function<void(bool)> call;
   };
 
-  static std::uint32_t default_stripes() { return std::clamp(std::thread::hardware_concurrency(), 1U, 16U); }
+  static std::uint32_t default_stripes() {
+    return std::clamp(2 * std::thread::hardware_concurrency(), 2U, 16U);
+  }
 
   static detail::valued_endpoint<T>& valued(detail::endpoint_record& record) noexcept {
     return static_cast<detail::valued_endpoint<T>&>(record);
@@ -461,7 +464,7 @@ class cluster {
 
   detail::member member_of(const detail::record_ref& record, const endpoint_options& options,
                            std::uint32_t zone) const {
-    record->alarm_at(alarm_);
+    record->alarm_at(alarm_, silence_alarm_);
     return {.record = record,
             .weight = options.weight,
             .priority = options.priority,
@@ -547,6 +550,7 @@ class cluster {
                          .weight = one.weight,
                          .in_flight = std::max<std::int64_t>(state.in_flight(), 0),
                          .failures_in_a_row = state.failures_in_a_row(),
+                         .unanswered_in_a_row = state.unanswered_in_a_row(),
                          .latency = std::chrono::nanoseconds{static_cast<std::int64_t>(one.record->latency(now))}};
     for (const detail::flight_cell& cell : state.all_cells()) {
       stats.succeeded += cell.succeeded.load(std::memory_order_relaxed);
@@ -556,8 +560,9 @@ class cluster {
   }
 
   slow_start_options slow_start_;
-  std::uint64_t last_id_ = 0;  // under the roster's lock
-  std::uint32_t alarm_ = 0;    // under the roster's lock
+  std::uint64_t last_id_ = 0;        // under the roster's lock
+  std::uint32_t alarm_ = 0;          // under the roster's lock
+  std::uint32_t silence_alarm_ = 0;  // under the roster's lock
   std::shared_ptr<detail::roster> roster_;
 };
 

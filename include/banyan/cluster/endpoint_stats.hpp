@@ -12,13 +12,14 @@ namespace banyan {
 struct endpoint_stats {
   endpoint_id id{};
   health state = health::healthy;
-  bool ejected = false;                 ///< by an outlier detector
-  double weight = 0;                    ///< as set
-  std::int64_t in_flight = 0;           ///< tokens out
-  std::uint64_t succeeded = 0;          ///< tokens that reported success
-  std::uint64_t failed = 0;             ///< tokens that reported failure
-  std::uint32_t failures_in_a_row = 0;  ///< since the last success
-  std::chrono::nanoseconds latency{0};  ///< peak-sensitive moving average; 0 when none has been reported
+  bool ejected = false;                   ///< by an outlier detector
+  double weight = 0;                      ///< as set
+  std::int64_t in_flight = 0;             ///< tokens out
+  std::uint64_t succeeded = 0;            ///< tokens that reported success
+  std::uint64_t failed = 0;               ///< tokens that reported failure
+  std::uint32_t failures_in_a_row = 0;    ///< since the last success
+  std::uint32_t unanswered_in_a_row = 0;  ///< failures without an answer, since the last answer
+  std::chrono::nanoseconds latency{0};    ///< peak-sensitive moving average; 0 when none has been reported
 };
 
 }  // namespace banyan

@@ -47,7 +47,7 @@ class outlier_detector {
   explicit outlier_detector(cluster<T, Clock>& web, const outlier_detector_options& options = {})
       : web_{web}, options_{options} {
     check(options);
-    web_.watch_failures(options.consecutive_failures);
+    web_.watch_failures(options.consecutive_failures, options.consecutive_unanswered);
     if (options_.background) thread_ = std::thread{[this] { run(); }};
   }
 
@@ -141,6 +141,7 @@ class outlier_detector {
   void begin_anew(watched& one) {
     web_.forget_failures(one.id);
     one.now.failures_in_a_row = 0;
+    one.now.unanswered_in_a_row = 0;
     one.begin_record();
   }
 
@@ -157,10 +158,12 @@ class outlier_detector {
   }
 
   void eject_failing(std::int64_t now) {
-    if (options_.consecutive_failures == 0) return;
+    const auto reaches = [](std::uint32_t run, std::uint32_t limit) { return limit != 0 && run >= limit; };
     std::vector<watched*> failing;
     for (watched& each : endpoints_) {
-      if (each.fit() && each.now.failures_in_a_row >= options_.consecutive_failures) failing.push_back(&each);
+      if (each.fit() && (reaches(each.now.failures_in_a_row, options_.consecutive_failures) ||
+                         reaches(each.now.unanswered_in_a_row, options_.consecutive_unanswered)))
+        failing.push_back(&each);
     }
     std::stable_sort(failing.begin(), failing.end(), [](const watched* one, const watched* other) {
       return one->now.failures_in_a_row > other->now.failures_in_a_row;

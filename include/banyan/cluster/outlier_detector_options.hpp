@@ -11,6 +11,9 @@ namespace banyan {
 struct outlier_detector_options {
   /// So many failures in a row eject an endpoint, at once; 0: they do not.
   std::uint32_t consecutive_failures = 5;
+  /// So many failures in a row that came without an answer (`pick_token::unanswered`) eject an endpoint, at once; 0:
+  /// they are failures as all others.
+  std::uint32_t consecutive_unanswered = 5;
   /// Each interval, an endpoint is ejected whose success rate is lower than the mean of all by so many standard
   /// deviations; 0: it is not. Finite.
   double success_rate_stdev = 1.9;

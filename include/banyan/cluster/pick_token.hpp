@@ -58,31 +58,39 @@ class pick_token {
 
   /// The request was answered after `latency`.
   void succeeded(std::chrono::nanoseconds latency, time_point now = Clock::now()) noexcept {
-    report(true, latency.count(), now);
+    report(outcome::success, latency.count(), now);
   }
 
   /// The request was answered; the latency is not known or means nothing.
-  void succeeded() noexcept { report(true, 0, time_point{}); }
+  void succeeded() noexcept { report(outcome::success, 0, time_point{}); }
 
   /// The request failed: the endpoint's fault, as far as one can tell. `latency`: how long that took; at least the
   /// cluster's `failure_penalty` goes into the moving average.
   void failed(std::chrono::nanoseconds latency = std::chrono::nanoseconds{0}, time_point now = Clock::now()) noexcept {
-    report(false, latency.count(), now);
+    report(outcome::failure, latency.count(), now);
+  }
+
+  /// The request failed without an answer: the connection was refused or broke, or time ran out. Counts as `failed`,
+  /// and in a run of its own: see `outlier_detector_options::consecutive_unanswered`.
+  void unanswered(std::chrono::nanoseconds latency = std::chrono::nanoseconds{0},
+                  time_point now = Clock::now()) noexcept {
+    report(outcome::unanswered, latency.count(), now);
   }
 
  private:
   friend detail::token_access;
+  using outcome = detail::endpoint_record::outcome;
 
   using record = detail::valued_endpoint<T>;
 
   explicit pick_token(record& counted) noexcept : record_{&counted} {}
 
-  void report(bool success, std::int64_t nanoseconds, time_point now) noexcept {
+  void report(outcome how, std::int64_t nanoseconds, time_point now) noexcept {
     if (record_ == nullptr || std::exchange(reported_, true)) return;
     detail::cluster_terms& terms = record_->terms();
     const auto* const thread = terms.domain->try_local();
     const std::uint32_t mine = thread != nullptr ? terms.stripe_of(*thread) : terms.stripes.exclusive;
-    record_->report(mine, success, nanoseconds, detail::nanoseconds_of(now));
+    record_->report(mine, how, nanoseconds, detail::nanoseconds_of(now));
   }
 
   void give_back() noexcept {

@@ -79,7 +79,10 @@ class endpoint_record : public hazard_pointer_obj_base<endpoint_record, void (*)
   void warm_up(std::int64_t since) noexcept { warming_since_.store(since, std::memory_order_relaxed); }
 
   /// The run of failures at which whoever watches is woken; 0: never.
-  void alarm_at(std::uint32_t failures) noexcept { alarm_.store(failures, std::memory_order_relaxed); }
+  void alarm_at(std::uint32_t failures, std::uint32_t unanswered) noexcept {
+    alarm_.store(failures, std::memory_order_relaxed);
+    silence_alarm_.store(unanswered, std::memory_order_relaxed);
+  }
 
   /// See `endpoint_state::settle`. The caller protects the record by a hazard, or lists it.
   void settle() noexcept {
@@ -92,15 +95,19 @@ class endpoint_record : public hazard_pointer_obj_base<endpoint_record, void (*)
 
   /// A use went well or failed; `nanoseconds` it took, 0 when not known, and the time. Lock-free; wait-free but for the
   /// failure that raises the alarm.
-  void report(std::uint32_t mine, bool success, std::int64_t nanoseconds, std::int64_t now) noexcept {
-    if (success) {
+  enum class outcome : std::uint8_t { success, failure, unanswered };
+  void report(std::uint32_t mine, outcome how, std::int64_t nanoseconds, std::int64_t now) noexcept {
+    if (how == outcome::success) {
       state_.count_success(mine);
       if (nanoseconds > 0) sample_latency(mine, nanoseconds, now);
       return;
     }
     sample_latency(mine, nanoseconds > terms_->failure_penalty ? nanoseconds : terms_->failure_penalty, now);
-    const std::uint32_t alarm = alarm_.load(std::memory_order_relaxed);
-    if (state_.count_failure(mine) == alarm && alarm != 0) terms_->events.raise();
+    // Runs are at least 1, but for the unanswered ones of a failure that was answered.
+    const endpoint_state::failure_runs runs = state_.count_failure(mine, how != outcome::unanswered);
+    if (runs.failures == alarm_.load(std::memory_order_relaxed) ||
+        (runs.unanswered != 0 && runs.unanswered == silence_alarm_.load(std::memory_order_relaxed)))
+      terms_->events.raise();
   }
 
   /// What thread `mine` thinks is in flight: its own part exactly, the others' as of a few thousand cycles ago. So
@@ -190,6 +197,7 @@ class endpoint_record : public hazard_pointer_obj_base<endpoint_record, void (*)
   std::shared_ptr<cluster_terms> terms_;
   std::atomic<std::int64_t> warming_since_{not_warming};
   std::atomic<std::uint32_t> alarm_{0};
+  std::atomic<std::uint32_t> silence_alarm_{0};
   endpoint_state state_;
   std::uint64_t name_hash_ = 0;
   std::string name_;

@@ -185,20 +185,42 @@ class endpoint_state {
     stripes_.add<std::uint64_t>(mine, cells_[mine].succeeded, 1, std::memory_order_relaxed);
     // Read first: the line stays shared while all goes well.
     if (failure_run_.load(std::memory_order_relaxed) != 0) failure_run_.store(0, std::memory_order_relaxed);
+    end_silence();
   }
 
-  /// The length of the run.
-  std::uint32_t count_failure(std::uint32_t mine) noexcept {
+  /// Failures since the last answer, be it an error, that came without any.
+  [[nodiscard]] std::uint32_t unanswered_in_a_row() const noexcept { return silence_.load(std::memory_order_relaxed); }
+
+  /// The lengths of the runs.
+  struct failure_runs {
+    std::uint32_t failures;
+    std::uint32_t unanswered;
+  };
+  failure_runs count_failure(std::uint32_t mine, bool answered) noexcept {
     stripes_.add<std::uint64_t>(mine, cells_[mine].failed, 1, std::memory_order_relaxed);
-    return failure_run_.fetch_add(1, std::memory_order_relaxed) + 1;
+    std::uint32_t unanswered = 0;
+    if (answered) {
+      end_silence();
+    } else {
+      unanswered = silence_.fetch_add(1, std::memory_order_relaxed) + 1;
+    }
+    return {failure_run_.fetch_add(1, std::memory_order_relaxed) + 1, unanswered};
   }
 
-  void forget_failures() noexcept { failure_run_.store(0, std::memory_order_relaxed); }
+  void forget_failures() noexcept {
+    failure_run_.store(0, std::memory_order_relaxed);
+    silence_.store(0, std::memory_order_relaxed);
+  }
 
  private:
+  void end_silence() noexcept {
+    if (silence_.load(std::memory_order_relaxed) != 0) silence_.store(0, std::memory_order_relaxed);
+  }
+
   flight_cell* cells_;
   stripes stripes_;
   alignas(cache_line_size) std::atomic<std::uint32_t> failure_run_{0};
+  std::atomic<std::uint32_t> silence_{0};
   std::atomic<std::uint32_t> listed_{0};
   std::atomic<std::uint32_t> settling_{0};
   std::atomic<bool> freed_{false};
