@@ -85,7 +85,7 @@ std::string_view balance_colours() noexcept {
 .load .frame { fill: none; stroke: var(--rule); }
 .s1 { fill-opacity: .12; } .s2 { fill-opacity: .28; } .s3 { fill-opacity: .48; } .s4 { fill-opacity: .72; }
 .s5 { fill-opacity: 1; } .s0 { fill-opacity: 0; stroke: var(--rule); }
-@media (min-width: 641px) { table { font-size: .88rem; } th, td { padding: .28rem .55rem; } }
+@media (min-width: 641px) { table { font-size: .88rem; } th, td { padding: .28rem .42rem; } }
 )css";
 }
 
@@ -124,7 +124,7 @@ std::string latency_chart(const std::vector<chart_series>& series, std::string_v
   y_low *= 0.9;
   y_high = std::max(y_high * 1.1, y_low * 3);
   const double left = 48;
-  const double right = width - (labels ? 254 : 14);
+  const double right = width - (labels ? 270 : 14);
   const double top = 30;
   const double bottom = height - 50;
   const auto x = [&](double value) { return log_between(value, x_low, x_high, left, right); };
