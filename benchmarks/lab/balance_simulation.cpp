@@ -7,7 +7,6 @@
 #include <cmath>
 #include <deque>
 #include <memory>
-#include <numbers>
 #include <optional>
 #include <queue>
 #include <utility>
@@ -16,6 +15,7 @@
 #include <banyan/core/random.hpp>
 
 #include "balance_policies.hpp"
+#include "balance_traffic.hpp"
 
 namespace banyan::lab {
 namespace {
@@ -34,66 +34,6 @@ constexpr nanoseconds look = second;  // of the outlier detector, when nothing h
 constexpr std::size_t parts = 60;     // of the run, for load over time
 
 nanoseconds rounded(double value) { return static_cast<nanoseconds>(std::llround(value)); }
-
-// What the clients bring: the same for every policy.
-class traffic {
- public:
-  struct request {
-    nanoseconds at;
-    nanoseconds demand;
-    std::uint64_t key;
-  };
-
-  traffic(const simulation_options& options, bool bursts, double per_nanosecond)
-      : service_{options.service}, bursts_{bursts}, rate_{per_nanosecond}, random_{options.seed} {}
-
-  request next() {
-    double ahead = exponential();
-    // In bursts the rate changes on the way: each stretch uses up its part.
-    while (bursts_) {
-      const double phase = std::fmod(at_, second);
-      const bool high = phase < burst_length;
-      const double rate = rate_ * (high ? 2.6 : 0.6);
-      const double left = (high ? burst_length : static_cast<double>(second)) - phase;
-      if (ahead <= left * rate) {
-        at_ += ahead / rate;
-        break;
-      }
-      ahead -= left * rate;
-      at_ += left;
-    }
-    if (!bursts_) at_ += ahead / rate_;
-    const double demand = simulation_options::mean_service_ms * millisecond * unit_demand();
-    const double rank = std::floor(clients * std::pow(random_unit(random_), 1 / (1 - 0.6)));
-    return {rounded(at_), std::max<nanoseconds>(1, rounded(demand)), mix_bits(static_cast<std::uint64_t>(rank) + 1)};
-  }
-
- private:
-  static constexpr double clients = 10'000;
-  static constexpr double burst_length = 200.0 * millisecond;
-
-  double exponential() { return -std::log(1 - random_unit(random_)); }
-
-  double unit_demand() {
-    switch (service_) {
-      case service_times::exponential:
-        return exponential();
-      case service_times::lognormal: {
-        const double radius = std::sqrt(2 * exponential());
-        return std::exp(radius * std::cos(2 * std::numbers::pi * random_unit(random_)) - 0.5);
-      }
-      case service_times::fixed:
-        break;
-    }
-    return 1;
-  }
-
-  service_times service_;
-  bool bursts_;
-  double rate_;
-  double at_ = 0;
-  xoshiro256 random_;
-};
 
 // An attempt of a request, as the server knows it.
 struct job {
@@ -144,6 +84,7 @@ class simulation {
         options_{options},
         members_{cluster_options{.slow_start = {.window = std::chrono::nanoseconds{scenario.slow_start ? warm_up : 0}},
                                  .stripes = 1}},
+        traffic_{options, scenario.bursts},
         random_{mix_bits(options.seed + 0x9a05)} {
     double capacity = 0;
     for (std::size_t i = 0; i < options.servers; ++i) {
@@ -154,7 +95,7 @@ class simulation {
     }
     servers_.front().slower = scenario.first_is_slower;
     const double rate = options.load * capacity / (simulation_options::mean_service_ms * millisecond);
-    traffic_ = std::make_unique<traffic>(options, scenario.bursts, rate);
+    traffic_.set_rate(rate);
     length_ = std::max<nanoseconds>(1, rounded(static_cast<double>(options.requests) / rate));
     balancer_ = make_balancer(policy, members_, mix_bits(options.seed + 0xba1a) | 1U);
     if (scenario.detector) detector_.emplace(members_, outlier_detector_options{.background = false});
@@ -164,7 +105,7 @@ class simulation {
 
   simulation_result run(const std::function<void(std::uint64_t)>& advance) {
     const auto started = steady_clock::now();
-    traffic::request next = traffic_->next();
+    balance_traffic::request next = traffic_.next();
     std::uint64_t arrived = 0;
     for (;;) {
       const nanoseconds arrival = arrived < options_.requests ? next.at : never;
@@ -186,7 +127,7 @@ class simulation {
         now_ = arrival;
         ++arrived;
         arrive(next, arrived);
-        next = traffic_->next();
+        next = traffic_.next();
         if (advance && arrived % 8192 == 0) advance(8192);
       }
     }
@@ -211,7 +152,7 @@ class simulation {
     simulated_cluster::token token{};
   };
 
-  struct deadline {
+  struct patience {
     nanoseconds at;
     job what;
   };
@@ -278,7 +219,7 @@ class simulation {
     }
   }
 
-  void arrive(const traffic::request& from, std::uint64_t number) {
+  void arrive(const balance_traffic::request& from, std::uint64_t number) {
     if (free_.empty()) {
       free_.push_back(static_cast<std::uint32_t>(requests_.size()));
       requests_.emplace_back();
@@ -483,7 +424,7 @@ class simulation {
   std::unique_ptr<simulated_balancer> balancer_;
   std::optional<outlier_detector<std::uint32_t, simulated_clock>> detector_;
   std::uint32_t events_seen_ = 0;
-  std::unique_ptr<traffic> traffic_;
+  balance_traffic traffic_;
   xoshiro256 random_;  // for what befalls the servers
   nanoseconds length_ = 0;
   nanoseconds now_ = 0;
@@ -491,7 +432,7 @@ class simulation {
   std::vector<server> servers_;
   std::vector<request> requests_;
   std::vector<std::uint32_t> free_;
-  std::deque<deadline> deadlines_;  // in order: all have the same time
+  std::deque<patience> deadlines_;  // in order: all have the same time
   std::priority_queue<event, std::vector<event>, std::greater<>> events_;
   std::vector<float> latencies_;
   simulation_result result_;
