@@ -115,6 +115,7 @@ inline traffic_plan plan_traffic(const member_list& list, const balancer_options
   }
 
   std::vector<priority_level> sizes;
+  sizes.reserve(levels.size());
   for (const auto& [priority, each] : levels) {
     sizes.push_back({static_cast<double>(each.healthy.size()), static_cast<double>(each.degraded.size()),
                      static_cast<double>(each.all.size())});
