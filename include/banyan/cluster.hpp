@@ -21,9 +21,7 @@
 #include <banyan/cluster/pick_token.hpp>
 #include <banyan/cluster/priority_load.hpp>
 #include <banyan/cluster/probe_history.hpp>
-#include <banyan/cluster/probe_schedule.hpp>
 #include <banyan/cluster/slow_start.hpp>
 #include <banyan/cluster/subset.hpp>
 #include <banyan/cluster/success_rate_outliers.hpp>
-#include <banyan/cluster/watched_endpoint.hpp>
 #include <banyan/cluster/zone_routing.hpp>

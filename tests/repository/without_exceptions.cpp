@@ -36,9 +36,30 @@ void use(const char* name) {
   check(cache.stats().hits > 0 && cache.stats().loads == 1, "statistics count", name);
 }
 
+template <class Policy>
+void balance(const char* name) {
+  banyan::cluster<std::string> web;
+  const banyan::endpoint_id a = web.add("a");
+  const banyan::endpoint_id b = web.add("b", {.weight = 2});
+  banyan::balancer<std::string, Policy> lb{web};
+  for (std::uint64_t key = 0; key < 100; ++key) {
+    auto pick = lb.pick({.key = banyan::hash_of(key)});
+    check(static_cast<bool>(pick), "somebody is picked", name);
+    key % 2 == 0 ? pick.succeeded(std::chrono::milliseconds{1}) : pick.failed();
+  }
+  check(web.in_flight(a) + web.in_flight(b) == 0, "every token gives back", name);
+  web.drain_all();
+  check(!lb.pick() && web.wait_drained(std::chrono::seconds{1}), "draining drains", name);
+}
+
 }  // namespace
 
 int main() {
+  balance<banyan::round_robin>("round_robin");
+  balance<banyan::smooth_weighted_round_robin>("smooth_weighted_round_robin");
+  balance<banyan::power_of_two>("power_of_two");
+  balance<banyan::peak_ewma>("peak_ewma");
+  balance<banyan::sticky<banyan::ring_affinity>>("sticky");
   use<banyan::lru_cache<std::string, int>>("lru_cache");
   use<banyan::lfu_cache<std::string, int>>("lfu_cache");
   use<banyan::fifo_cache<std::string, int>>("fifo_cache");

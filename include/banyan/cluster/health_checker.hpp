@@ -10,11 +10,11 @@
 #include <utility>
 
 #include <banyan/cluster/cluster.hpp>
+#include <banyan/cluster/detail/probe_schedule.hpp>
 #include <banyan/cluster/detail/signal.hpp>
 #include <banyan/cluster/health_checker_options.hpp>
 #include <banyan/cluster/health_checker_stats.hpp>
 #include <banyan/cluster/health_probe.hpp>
-#include <banyan/cluster/probe_schedule.hpp>
 #include <banyan/core/clock.hpp>
 
 namespace banyan {

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include <banyan/cluster/cluster.hpp>
+#include <banyan/cluster/detail/watched_endpoint.hpp>
 #include <banyan/cluster/ejection_limit.hpp>
 #include <banyan/cluster/endpoint_stats.hpp>
 #include <banyan/cluster/outlier_detector_options.hpp>
 #include <banyan/cluster/outlier_detector_stats.hpp>
 #include <banyan/cluster/success_rate_outliers.hpp>
-#include <banyan/cluster/watched_endpoint.hpp>
 #include <banyan/core/clock.hpp>
 
 namespace banyan {
@@ -26,12 +26,16 @@ namespace banyan {
 ///     banyan::outlier_detector detector{web, {.consecutive_failures = 5, .interval = 10s}};
 ///
 /// * Consecutive failures: so many in a row, over all threads, eject an endpoint at once.
+/// * Consecutive unanswered: the same for failures that came without any answer.
 /// * Success rate: each interval, endpoints with enough requests are compared; see `success_rate_outliers`.
 ///
 /// An ejection ends by itself, later each time the endpoint is ejected again; the endpoint then begins with slow start
 /// and a clean record. At most `ejection_limit` of the endpoints that do not drain are out at a time, and never the
 /// last one that is fit (healthy or degraded, with a weight); the worst go first. Who is spared is looked at again with
 /// every look.
+///
+/// Where all endpoints are near their limit, timeouts tell of overload, and an ejection moves it on to the next: bound
+/// the load (`key_affinity` can), keep `max_ejected` low, or do not report such timeouts.
 ///
 /// One detector for a cluster, which must outlive it. The destructor readmits whom it has ejected.
 ///

@@ -109,13 +109,15 @@ class best_of_drawn {
       const auto other = static_cast<std::uint32_t>(((random & 0xffff'ffffU) * (size - 1)) >> 32);
       return {first, other < first ? other : other + 1};
     }
-    const std::uint32_t first = shares.draw(context());
-    std::uint32_t second = shares.draw(context());
-    for (std::uint32_t redraws = 3; redraws > 0 && second == first; --redraws) second = shares.draw(context());
-    if (second == first) {  // it has nearly all the weight
-      const auto other = static_cast<std::uint32_t>(random_below(context, size - 1));
-      second = other < first ? other : other + 1;
-    }
+    // Twice the same is frequent among few: then any other, without a branch that cannot be predicted.
+    const std::uint64_t random = context();
+    const std::uint32_t first = shares.draw(random);
+    const std::uint64_t more = (random ^ (random >> 29)) * 0x9e3779b97f4a7c15U;  // spread once more
+    const std::uint32_t drawn = shares.draw(more);
+    const std::uint64_t further = (more * 0xbf58476d1ce4e5b9U) >> 32;
+    const auto other = static_cast<std::uint32_t>((further * (size - 1)) >> 32);
+    const std::uint32_t any_other = other + (other >= first ? 1 : 0);
+    const std::uint32_t second = drawn == first ? any_other : drawn;
     return {first, second};
   }
 };

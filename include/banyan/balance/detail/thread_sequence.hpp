@@ -16,20 +16,22 @@ class alignas(cache_line_size) thread_sequence {
   /// `started`: counts the sequences that have begun; the first begins its cycle at 0, later ones elsewhere.
   void set_up(std::uint64_t seed, bool shared, std::atomic<std::uint32_t>& started) noexcept {
     random_.store(seed, std::memory_order_relaxed);
+    ready_.store(mix_bits(seed), std::memory_order_relaxed);
     shared_ = shared;
     started_ = &started;
     next_.store(shared ? mix_bits(seed) >> 1 : not_started, std::memory_order_relaxed);
   }
 
+  /// 64 random bits. An own sequence has the next ones ready: they are made while the pick goes on.
   std::uint64_t random() noexcept {
-    std::uint64_t state = 0;
-    if (!shared_) [[likely]] {
-      state = random_.load(std::memory_order_relaxed) + golden;
-      random_.store(state, std::memory_order_relaxed);
-    } else {
-      state = random_.fetch_add(golden, std::memory_order_relaxed) + golden;
+    if (shared_) [[unlikely]] {
+      return mix_bits(random_.fetch_add(golden, std::memory_order_relaxed) + golden);
     }
-    return mix_bits(state);
+    const std::uint64_t bits = ready_.load(std::memory_order_relaxed);
+    const std::uint64_t state = random_.load(std::memory_order_relaxed) + golden;
+    random_.store(state, std::memory_order_relaxed);
+    ready_.store(mix_bits(state), std::memory_order_relaxed);
+    return bits;
   }
 
   std::uint64_t advance(std::uint64_t length) noexcept {
@@ -67,6 +69,7 @@ class alignas(cache_line_size) thread_sequence {
 
   std::atomic<std::uint64_t> next_{not_started};
   std::atomic<std::uint64_t> random_{0};
+  std::atomic<std::uint64_t> ready_{0};
   std::atomic<std::uint32_t>* started_ = nullptr;
   bool shared_ = false;
   std::uint32_t cycles_ = 0;      // the owner's only
