@@ -74,7 +74,7 @@ class pick_context {
   /// The thread's next place in a cycle of `length` (above 0): the first thread starts with 0, others elsewhere.
   std::uint64_t advance(std::uint64_t length) noexcept { return own_->advance(length); }
 
-  /// Tokens out, at least 0, as the picking thread sees it: its own exactly, those of others as of 2 microseconds ago.
+  /// Tokens out, at least 0, as the picking thread sees it: its own exactly, those of others as of 20 microseconds ago.
   [[nodiscard]] std::int64_t in_flight(const candidate& one) noexcept {
     return one.record_->seen_in_flight(stripe_, cycles());
   }

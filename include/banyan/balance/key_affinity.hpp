@@ -31,7 +31,7 @@ namespace banyan {
 /// now. The less there is in flight, the more this disperses the keys: with fewer requests than endpoints each gets one
 /// at a time. What is in flight altogether is looked at every 4 n picks of a thread among n endpoints, and after n / 4
 /// refusals; where it has fallen meanwhile, the bound is the higher one of before. When everybody is at the bound as
-/// threads see it (each other's picks they see up to 2 microseconds late), the key's first endpoint takes the request.
+/// threads see it (each other's picks they see up to 20 microseconds late), the key's first endpoint takes the request.
 ///
 /// `choose` does not allocate and is lock-free: O(1), but for a look-up of O(n) in `rendezvous_affinity`. When the
 /// first is passed over, it goes through the order as far as need be, but through no more than 31 endpoints of more

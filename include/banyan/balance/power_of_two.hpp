@@ -19,7 +19,7 @@ namespace banyan {
 /// exact shares matter, or requests must come back to the same endpoint.
 ///
 /// `choose` is wait-free and O(choices): beside the alias table (see `random_choice`) a cache line for each choice.
-/// Counts of other threads are seen up to 2 microseconds late.
+/// Counts of other threads are seen up to 20 microseconds late.
 ///
 /// Source: M. Mitzenmacher, "The power of two choices in randomized load balancing", IEEE TPDS 12(10), 2001; with
 /// weights, P. Berenbrink et al., "Balls into non-uniform bins", IPDPS 2010.

@@ -46,7 +46,7 @@ class alignas(cache_line_size) thread_sequence {
     return at;
   }
 
-  /// The cycle counter, not older than two microseconds or three calls: reading it takes as long as all else in a pick.
+  /// The cycle counter, not older than 20 microseconds or three calls: reading it takes as long as all else in a pick.
   std::uint32_t cycles() noexcept {
     if (!shared_ && calls_left_ != 0) {
       --calls_left_;
@@ -54,7 +54,7 @@ class alignas(cache_line_size) thread_sequence {
     }
     const auto now = static_cast<std::uint32_t>(cycle_counter::now());
     if (shared_) return now;
-    calls_left_ = now - cycles_ < cycle_counter::microseconds_2 ? 3 : 0;
+    calls_left_ = now - cycles_ < cycle_counter::microseconds_20 ? 3 : 0;
     return cycles_ = now;
   }
 

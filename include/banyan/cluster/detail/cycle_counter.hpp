@@ -12,10 +12,10 @@ namespace banyan::detail {
 /// compared between threads and decides nothing but when to look again.
 struct cycle_counter {
 #if defined(__x86_64__) || defined(__i386__)
-  static constexpr std::uint64_t microseconds_2 = 5000;  // at 2 to 4 GHz
+  static constexpr std::uint64_t microseconds_20 = 50'000;  // at 2 to 4 GHz
   [[nodiscard]] static std::uint64_t now() noexcept { return __rdtsc(); }
 #elif defined(__aarch64__)
-  static constexpr std::uint64_t microseconds_2 = 50;  // 25 MHz on most systems; 1 GHz by architecture 8.6
+  static constexpr std::uint64_t microseconds_20 = 500;  // 25 MHz on most systems; 1 GHz by architecture 8.6
   [[nodiscard]] static std::uint64_t now() noexcept {
     std::uint64_t count = 0;
     asm volatile("mrs %0, cntvct_el0" : "=r"(count));
@@ -23,7 +23,7 @@ struct cycle_counter {
   }
 #else
   // Without a counter, look every time.
-  static constexpr std::uint64_t microseconds_2 = 0;
+  static constexpr std::uint64_t microseconds_20 = 0;
   [[nodiscard]] static std::uint64_t now() noexcept {
     static constinit thread_local std::uint64_t calls = 0;
     return ++calls;

@@ -114,7 +114,7 @@ class endpoint_record : public hazard_pointer_obj_base<endpoint_record, void (*)
   /// threads that pick all the time do not fetch each other's cache lines every time.
   [[nodiscard]] std::int64_t seen_in_flight(std::uint32_t mine, std::uint32_t cycles) noexcept {
     flight_cell& own = cells_[mine];
-    if (cycles - own.flights_seen.load(std::memory_order_relaxed) > cycle_counter::microseconds_2) {
+    if (cycles - own.flights_seen.load(std::memory_order_relaxed) > cycle_counter::microseconds_20) {
       std::int64_t others = 0;
       const std::uint32_t used = terms_->used_stripes.load(std::memory_order_relaxed);
       for (std::uint32_t i = 0; i < used; ++i) {
@@ -130,7 +130,7 @@ class endpoint_record : public hazard_pointer_obj_base<endpoint_record, void (*)
   /// The same for the latency in nanoseconds, decayed; 0: none known.
   [[nodiscard]] float seen_latency(std::uint32_t mine, std::uint32_t cycles, std::int64_t now) noexcept {
     flight_cell& own = cells_[mine];
-    if (cycles - own.latency_seen.load(std::memory_order_relaxed) > cycle_counter::microseconds_2) {
+    if (cycles - own.latency_seen.load(std::memory_order_relaxed) > cycle_counter::microseconds_20) {
       own.others_latency.store(highest_latency(now, mine), std::memory_order_relaxed);
       own.latency_seen.store(cycles, std::memory_order_relaxed);
     }
