@@ -36,9 +36,9 @@ void measure(const bench::entrant<std::uint64_t>& entrant, std::uint32_t entries
   const bench::keys_by_rank<std::uint64_t> names{0};
   const double before = resident_bytes();
   const auto cache = entrant.make(entries, entries, names);
-  cache->fill(cache->evicts() ? entries + entries / 4 : entries);
+  cache->fill(entrant.evicts ? entries + entries / 4 : entries);
   const double each = (resident_bytes() - before) / entries;
-  std::printf("%6.1f bytes beyond key and value%s\n", each - 16, cache->evicts() ? "" : "   evicts nothing");
+  std::printf("%6.1f bytes beyond key and value%s\n", each - 16, entrant.evicts ? "" : "   evicts nothing");
   std::fflush(stdout);
   ::_exit(0);
 }
