@@ -29,7 +29,7 @@ struct outlier_detector_options {
   /// ... but at most this. Not less than `base_ejection`, at most a year.
   std::chrono::nanoseconds max_ejection = std::chrono::seconds{300};
   /// Of all endpoints, how many may be out at a time; see `outlier_detector`. From 0 (none) to 1.
-  double max_ejected = 0.5;
+  double max_ejected = 0.1;
   bool background = true;  ///< looks by itself, on a thread of its own; false: when `evaluate` is called
 };
 
