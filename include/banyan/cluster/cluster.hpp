@@ -268,7 +268,8 @@ class cluster {
     return one == nullptr || (one->draining && one->record->state().in_flight() == 0);
   }
 
-  /// Whether all endpoints drain and nothing is in flight at any of them; those that were removed are not waited for. O(n), lock-free.
+  /// Whether all endpoints drain and nothing is in flight at any of them; those that were removed are not waited for.
+  /// O(n), lock-free.
   [[nodiscard]] bool drained() const {
     const auto list = roster_->read();
     return std::all_of((*list)->members.begin(), (*list)->members.end(),
@@ -409,9 +410,7 @@ class cluster {
     std::function<void(bool)> call;
   };
 
-  static std::uint32_t default_stripes() {
-    return std::clamp(2 * std::thread::hardware_concurrency(), 2U, 16U);
-  }
+  static std::uint32_t default_stripes() { return std::clamp(2 * std::thread::hardware_concurrency(), 2U, 16U); }
 
   static detail::valued_endpoint<T>& valued(detail::endpoint_record& record) noexcept {
     return static_cast<detail::valued_endpoint<T>&>(record);
