@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -87,8 +88,9 @@ class key_affinity {
 
   [[nodiscard]] std::uint32_t choose(const table& made, std::span<const candidate> candidates,
                                      pick_context& context) const noexcept {
-    if (!context.request().key) return detail::weighted_draw(made.shares_, context);
-    const std::uint64_t key = mix_bits(*context.request().key);  // keys may be any numbers
+    const std::optional<std::uint64_t>& wanted = context.request().key;
+    if (!wanted) return detail::weighted_draw(made.shares_, context);
+    const std::uint64_t key = mix_bits(*wanted);  // keys may be any numbers
     if (made.bound_) {
       made.bound_.tick(candidates, context);
     } else if (context.attempt() == 0) [[likely]] {

@@ -91,7 +91,8 @@ class sticky {
 
   /// Remembers where a key's first pick went.
   void settled(const candidate& one, pick_context& context) noexcept {
-    if (context.request().key && !context.request().cookie) remember(one.name_hash(), context);
+    const std::optional<std::uint64_t>& key = context.request().key;
+    if (key && !context.request().cookie) remember(*key, one.name_hash(), context);
     if constexpr (requires { inner_.settled(one, context); }) inner_.settled(one, context);
   }
 
@@ -142,8 +143,7 @@ class sticky {
     return name;
   }
 
-  void remember(std::uint64_t name, pick_context& context) noexcept {
-    const std::uint64_t key = *context.request().key;
+  void remember(std::uint64_t key, std::uint64_t name, pick_context& context) noexcept {
     unless_out_of_memory([&] {
       if (!sessions_->contains(key, now(context))) sessions_->put_if_absent(key, name, {}, now(context));
     });

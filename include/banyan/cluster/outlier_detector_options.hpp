@@ -36,9 +36,10 @@ struct outlier_detector_options {
 /// Throws `std::invalid_argument` when an option is out of its range.
 inline void check(const outlier_detector_options& options) {
   constexpr std::chrono::nanoseconds longest = std::chrono::hours{24 * 366};
-  if (!(options.success_rate_stdev >= 0) || !std::isfinite(options.success_rate_stdev))
+  if (!(options.success_rate_stdev >= 0) || !std::isfinite(options.success_rate_stdev)) {
     invalid_option("outlier_detector_options.success_rate_stdev", options.success_rate_stdev,
                    "must be finite and not negative");
+  }
   if (!(options.success_rate_margin >= 0 && options.success_rate_margin <= 1))
     invalid_option("outlier_detector_options.success_rate_margin", options.success_rate_margin, "must be from 0 to 1");
   if (options.success_rate_min_requests == 0)
@@ -47,12 +48,14 @@ inline void check(const outlier_detector_options& options) {
     invalid_option("outlier_detector_options.min_endpoints", options.min_endpoints, "must be at least 2");
   if (options.interval.count() <= 0 || options.interval > longest)
     invalid_option("outlier_detector_options.interval", options.interval.count(), "must be above 0, at most a year");
-  if (options.base_ejection.count() <= 0 || options.base_ejection > longest)
+  if (options.base_ejection.count() <= 0 || options.base_ejection > longest) {
     invalid_option("outlier_detector_options.base_ejection", options.base_ejection.count(),
                    "must be above 0, at most a year");
-  if (options.max_ejection < options.base_ejection || options.max_ejection > longest)
+  }
+  if (options.max_ejection < options.base_ejection || options.max_ejection > longest) {
     invalid_option("outlier_detector_options.max_ejection", options.max_ejection.count(),
                    "must be at least base_ejection, at most a year");
+  }
   if (!(options.max_ejected >= 0 && options.max_ejected <= 1))
     invalid_option("outlier_detector_options.max_ejected", options.max_ejected, "must be from 0 to 1");
 }

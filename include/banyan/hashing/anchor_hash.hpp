@@ -143,7 +143,8 @@ class anchor_hash {
   /// Bytes allocated for look-ups and changes, apart from the nodes themselves.
   [[nodiscard]] std::size_t memory() const noexcept {
     std::size_t bytes = buckets_.memory();
-    for (const auto& buckets : owned_) bytes += buckets.capacity() * sizeof(std::uint32_t) + sizeof buckets;
+    for (const auto& buckets : owned_) bytes += buckets.capacity() * sizeof(std::uint32_t);
+    bytes += owned_.size() * sizeof(std::vector<std::uint32_t>);
     return bytes;
   }
 

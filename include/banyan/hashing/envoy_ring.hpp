@@ -63,8 +63,10 @@ class envoy_ring_scheme {
     double current = 0;
     for (std::uint32_t i = 0; i < nodes.size(); ++i) {
       target += scale * (nodes[i].weight / total);
-      for (std::uint64_t number = 0; current < target; ++number, ++current) {
-        const std::string name = nodes[i].node + '_' + std::to_string(number);
+      std::uint64_t number = 0;
+      while (current < target) {
+        current += 1;
+        const std::string name = nodes[i].node + '_' + std::to_string(number++);
         points_.push_back({how.murmur_hash_2 ? murmur_hash2_64a(name) : xxhash64(name), i});
       }
     }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 #include <banyan/hashing/detail/little_endian.hpp>
 
@@ -43,7 +44,8 @@ template <class TailByte>
   std::uint64_t k1 = 0;
   std::uint64_t k2 = 0;
   for (std::size_t i = 0; i < left; ++i) {
-    const auto byte = static_cast<std::uint64_t>(static_cast<TailByte>(from[i]));
+    std::uint64_t byte = from[i];
+    if (std::is_signed_v<TailByte> && byte >= 0x80) byte |= ~std::uint64_t{0xff};
     (i < 8 ? k1 : k2) ^= byte << (8 * (i % 8));
   }
   h2 ^= murmur3_mix_2(k2);

@@ -29,10 +29,11 @@ class nginx_scheme {
   nginx_scheme() = default;
 
   nginx_scheme(std::span<const weighted_node<std::string>> nodes, nginx_options) : nodes_{nodes.size()} {
-    constexpr double most_units = (std::uint64_t{1} << 26) / 160;
+    constexpr std::uint64_t most_units = (std::uint64_t{1} << 26) / 160;
     double total = 0;
     for (const weighted_node<std::string>& node : nodes) total += node.weight;
-    if (total > most_units) invalid_option("weight", total, "all together must be at most 2^26 / 160");
+    if (total > static_cast<double>(most_units))
+      invalid_option("weight", total, "all together must be at most 2^26 / 160");
     std::vector<std::uint64_t> points;
     points.reserve(static_cast<std::size_t>(total) * 160);
     for (std::uint32_t i = 0; i < nodes.size(); ++i) {
@@ -77,7 +78,7 @@ class nginx_scheme {
         port = name.substr(at);
       }
     }
-    return crc32(port, crc32({"", 1}, crc32(host)));
+    return crc32(port, crc32(std::string_view{"\0", 1}, crc32(host)));
   }
 
   [[nodiscard]] static constexpr bool is_socket(std::string_view name) noexcept {
