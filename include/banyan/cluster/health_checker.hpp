@@ -11,11 +11,11 @@
 
 #include <banyan/cluster/cluster.hpp>
 #include <banyan/cluster/detail/probe_schedule.hpp>
-#include <banyan/cluster/detail/signal.hpp>
 #include <banyan/cluster/health_checker_options.hpp>
 #include <banyan/cluster/health_checker_stats.hpp>
 #include <banyan/cluster/health_probe.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/detail/signal.hpp>
 
 namespace banyan {
 

@@ -7,10 +7,10 @@
 #include <type_traits>
 #include <utility>
 
-#include <banyan/cluster/detail/signal.hpp>
 #include <banyan/cluster/endpoint_handle.hpp>
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/cluster/health.hpp>
+#include <banyan/core/detail/signal.hpp>
 
 namespace banyan {
 

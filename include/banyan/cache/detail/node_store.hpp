@@ -7,7 +7,7 @@
 #include <limits>
 #include <type_traits>
 
-#include <banyan/cache/detail/index_stack.hpp>
+#include <banyan/core/detail/index_stack.hpp>
 
 namespace banyan::detail {
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
-#include <banyan/cache/detail/index_stack.hpp>
 #include <banyan/cache/eviction_policy.hpp>
+#include <banyan/core/detail/index_stack.hpp>
 
 namespace banyan::detail {
 

@@ -12,8 +12,8 @@
 
 #include <banyan/cluster/detail/cycle_counter.hpp>
 #include <banyan/cluster/detail/endpoint_state.hpp>
-#include <banyan/cluster/detail/signal.hpp>
 #include <banyan/cluster/endpoint_id.hpp>
+#include <banyan/core/detail/signal.hpp>
 #include <banyan/core/hazard_domain.hpp>
 #include <banyan/core/hazard_pointer.hpp>
 #include <banyan/core/hazard_slots.hpp>

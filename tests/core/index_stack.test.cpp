@@ -1,4 +1,4 @@
-#include <banyan/cache/detail/index_stack.hpp>
+#include <banyan/core/detail/index_stack.hpp>
 
 #include <array>
 #include <atomic>
