@@ -9,9 +9,10 @@ namespace banyan::detail {
 /// top makes a compare-exchange fail when the top was popped and pushed back meanwhile; a pop that sleeps through
 /// exactly 2^32 others is not guarded against.
 ///
-/// `Links` gives `std::atomic<std::uint32_t>& operator()(i)`; a link holds 0 for the end or `i + 1`, in its low 31 bits
+/// `Links` gives `Atomic<std::uint32_t>& operator()(i)`; a link holds 0 for the end or `i + 1`, in its low 31 bits
 /// (the top bit is the array owner's and is kept by `push` as it stands in `kept_bit`). Lock-free; O(1).
-class index_stack {
+template <template <class> class Atomic = std::atomic>
+class basic_index_stack {
  public:
   static constexpr std::uint32_t none = ~std::uint32_t{0};
 
@@ -52,7 +53,9 @@ class index_stack {
   }
 
  private:
-  std::atomic<std::uint64_t> top_{0};
+  Atomic<std::uint64_t> top_{0};
 };
+
+using index_stack = basic_index_stack<>;
 
 }  // namespace banyan::detail
