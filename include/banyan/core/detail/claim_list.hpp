@@ -31,16 +31,16 @@ struct claim_entry {
 ///
 /// Entries are numbers into an array that outlives the list, and links are changed only by compare-exchanges that count
 /// up a version in the same word. So a link that is unchanged between two looks was unchanged all the time, what was
-/// read of the entry it leads to was read of that very turn of the entry, and there is nothing to reclaim. (The versions
-/// have 39 bits, those of turns 32: a thread that sleeps through exactly so many changes of one word is not guarded
-/// against.)
+/// read of the entry it leads to was read of that very turn of the entry, and there is nothing to reclaim. (The
+/// versions have 39 bits, those of turns 32: a thread that sleeps through exactly so many changes of one word is not
+/// guarded against.)
 ///
 /// The last entry stays linked when it is spent, until another follows, and the tail moves past an entry before that is
 /// unlinked: so the tail never leads to an entry outside. New entries may come at both ends.
 ///
 /// Lock-free: a repetition means that somebody else changed a link, spent an entry or brought one. `claim_first`: O(1)
-/// and the spent entries before the first live one, each of which it removes for good. `withdraw`: O(1) amortised; every
-/// so often it sweeps the list.
+/// and the spent entries before the first live one, each of which it removes for good. `withdraw`: O(1) amortised;
+/// every so often it sweeps the list.
 ///
 /// Order: `push_*`, `claim_first` and `has_live` are sequentially consistent with what others do before and after by
 /// sequentially consistent operations: who pushes and then looks elsewhere, and who changes things elsewhere and then
@@ -118,7 +118,8 @@ class claim_list {
     std::uint64_t first = entries_[0].next.load(std::memory_order_seq_cst);
     do {
       if (index_of(first) != 0) {
-        // The tail leaves the list's own entry before the only entry gets company: while it is there, that one is first.
+        // The tail leaves the list's own entry before the only entry gets company: while it is there, that one is
+        // first.
         std::uint64_t tail = tail_.load(std::memory_order_seq_cst);
         if (index_of(tail) == 0) {
           tail_.compare_exchange_strong(tail, link_to(index_of(first), tail), std::memory_order_seq_cst);
