@@ -223,6 +223,34 @@ TEST_CASE("lending: every order of a few steps", "[pool][lending]") {
       return threads{[s] { s->l.put(0); }, wait(s, 1), [s] { s->l.protocol.resume(0, s->l.wake); }};
     });
   }
+  SECTION("a waiter leaves while it is to be served, and another comes") {
+    run(2, 1, [&](const shared& s) {
+      s->tickets[0] = s->l.wait();
+      return threads{[s] { s->l.put(0); },
+                     [s] {
+                       s->left[0] = s->l.protocol.leave(s->tickets[0]);
+                       if (s->left[0]) s->l.protocol.finish(s->tickets[0]);
+                     },
+                     wait(s, 1)};
+    });
+  }
+  SECTION("who comes later does not overtake") {
+    run(3, 1, [&](const shared& s) {
+      s->tickets[0] = s->l.wait();
+      return threads{[s] { s->l.put(0); },
+                     [s] {
+                       if (s->l.take(0) != stepped::none) s->hold(0), s->hold(0);  // wrong, whatever else is
+                     }};
+    });
+  }
+  SECTION("one takes while another resumes, and a third waits") {
+    run(3, 1, [&](const shared& s) {
+      s->l.put(0);
+      s->l.protocol.suspend();
+      s->tickets[0] = s->l.wait();
+      return threads{[s] { s->hold(s->l.take(0)); }, [s] { s->l.protocol.resume(0, s->l.wake); }};
+    });
+  }
   SECTION("an idle item is taken out for inspection and put back, while one waits") {
     run(2, 2, [&](const shared& s) {
       s->l.put(0);
