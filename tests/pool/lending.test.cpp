@@ -47,7 +47,7 @@ struct library {
   std::vector<Atomic<std::uint64_t>> places;
   lending protocol;
   std::vector<std::uint32_t> woken{};
-  std::function<void(ticket)> wake = [this](ticket t) { woken.push_back(t.index); };
+  std::function<void(ticket, std::uint32_t)> wake = [this](ticket t, std::uint32_t) { woken.push_back(t.index); };
 };
 
 using plain = library<std::atomic>;
@@ -266,7 +266,7 @@ TEST_CASE("lending: every order of a few steps", "[pool][lending]") {
 TEST_CASE("lending: a thread stopped anywhere does not stop the others", "[pool][lending]") {
   constexpr std::uint32_t items = 16;
   plain l{items, 4, true, 4'096};
-  l.wake = [](plain::ticket) {};
+  l.wake = [](plain::ticket, std::uint32_t) {};
   for (std::uint32_t i = 0; i < items; ++i) l.put(i, i);
   std::array<std::uint32_t, 4> turn{};
   const auto result =

@@ -38,7 +38,8 @@ namespace banyan::detail {
 ///
 /// Lock-free: a thread that stops holds at most one item and one entry of a list, and keeps nobody else from the rest.
 ///
-/// `Wake` is called with the ticket of a waiter that has been given something; the entry is its owner's to finish.
+/// `Wake` is called with the ticket of a waiter that has been given something, and with the kind it told when it
+/// prepared; the entry is its owner's to finish.
 template <template <class> class Atomic = std::atomic>
 class lending {
  public:
@@ -104,7 +105,7 @@ class lending {
 
   /// A place among the waiters, not joined yet; none when there is no room. The owner prepares for being woken, then
   /// joins.
-  [[nodiscard]] ticket prepare_to_wait() noexcept { return waiting_.prepare(0); }
+  [[nodiscard]] ticket prepare_to_wait(std::uint32_t kind = 0) noexcept { return waiting_.prepare(kind); }
 
   /// Joins the waiters, at the end or, for one who was given something useless, at the front. The waiter may have been
   /// woken when this returns.
@@ -225,7 +226,7 @@ class lending {
     const auto waiter = waiting_.claim_first(value);
     if (!waiter) return false;
     attention_.fetch_sub(1, std::memory_order_seq_cst);
-    wake(waiter->owner);
+    wake(waiter->owner, waiter->value);
     return true;
   }
 

@@ -1,0 +1,950 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <thread>
+#include <utility>
+
+#include <banyan/core/cache_line.hpp>
+#include <banyan/core/clock.hpp>
+#include <banyan/core/detail/caught.hpp>
+#include <banyan/core/detail/index_stack.hpp>
+#include <banyan/core/detail/signal.hpp>
+#include <banyan/core/duration_histogram.hpp>
+#include <banyan/core/hazard_pointer.hpp>
+#include <banyan/core/hazard_slots.hpp>
+#include <banyan/core/parking_word.hpp>
+#include <banyan/core/process_seed.hpp>
+#include <banyan/core/published.hpp>
+#include <banyan/core/random.hpp>
+#include <banyan/core/zeroed_array.hpp>
+#include <banyan/pool/detail/lending.hpp>
+#include <banyan/pool/detail/opening_pace.hpp>
+#include <banyan/pool/detail/pool_request.hpp>
+#include <banyan/pool/detail/pool_slot.hpp>
+#include <banyan/pool/detail/population.hpp>
+#include <banyan/pool/lease.hpp>
+#include <banyan/pool/pool_error.hpp>
+#include <banyan/pool/pool_options.hpp>
+#include <banyan/pool/pool_stats.hpp>
+
+namespace banyan::detail {
+
+/// Makes a connection in place.
+template <class T>
+struct connection_maker {
+  connection_maker() = default;
+  connection_maker(const connection_maker&) = delete;
+  connection_maker& operator=(const connection_maker&) = delete;
+  virtual ~connection_maker() = default;
+  /// Whether it was made; if not, `cause` is what was thrown, if anything was.
+  virtual bool make(void* where, std::exception_ptr& cause) noexcept = 0;
+};
+
+/// What a pool is made of, shared by the pool, its leases, its requests and the tasks that open connections. It lives
+/// as long as any of these: each connection alive, each request and each task under way counts as a holder, leases do
+/// not (their connection does), so that borrowing and giving back touch no common count. Who gives back may lose the
+/// last holder to another thread while it still looks whether somebody waits: it names the machine in a hazard pointer,
+/// and the last holder retires the machine instead of deleting it.
+///
+///                          reserve           made
+///     (no connection) --------------> opening -----> idle <--> lent
+///            ^                           | failed      |        |
+///            +---------------------------+-------------+--------+  close
+///
+/// `lending` says who has which connection, `population` how many may be, `opening_pace` how fast they come.
+template <class T>
+class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
+ public:
+  using slot = pool_slot<T>;
+  using request = pool_request<T>;
+  using answer = expected<lease<T>, pool_error>;
+  using protocol = lending<>;
+  using ticket = protocol::ticket;
+  using clock_function = std::int64_t (*)() noexcept;
+
+  pool_machine(std::unique_ptr<connection_maker<T>> make, pool_options<T> options, clock_function clock)
+      : options_{std::move(options)},
+        make_{std::move(make)},
+        clock_{clock},
+        capacity_{static_cast<std::uint32_t>(std::max<std::size_t>(options_.max, least_capacity))},
+        slots_{capacity_, 0},
+        places_{capacity_, 0},
+        idle_entries_{std::size_t{2} * capacity_ + 1'024, 0},
+        waiting_entries_{2 * options_.max_waiting + 256, 0},
+        waiters_{waiting_entries_.size(), 0},
+        nooks_{nook_count(options_)},
+        lending_{{{nooks_.data(), nooks_.size()},
+                  {idle_entries_.data(), idle_entries_.size()},
+                  {waiting_entries_.data(), waiting_entries_.size()},
+                  {places_.data(), places_.size()}},
+                 {options_.order == idle_order::lifo, options_.fairness == pool_fairness::barging}},
+        pace_{static_cast<std::uint32_t>(options_.max_opening), options_.backoff_base.count(),
+              options_.backoff_cap.count()},
+        min_{static_cast<std::uint32_t>(options_.min)},
+        max_{static_cast<std::uint32_t>(options_.max)} {}
+
+  // ---- borrowing
+
+  [[nodiscard]] answer try_borrow(const char* tag, std::int64_t now) noexcept {
+    for (;;) {
+      const protocol::taken got = lending_.take(near(), waker());
+      if (got.item == protocol::none) [[unlikely]] {
+        return nothing_idle(got.attention, now);
+      }
+      if ((got.attention & protocol::closed) != 0) [[unlikely]] {
+        population_.leave();
+        dispose(got.item, close_cause::closed);
+        return unexpected{pool_error{pool_errc::closed}};
+      }
+      if (admit(got.item, now)) [[likely]] {
+        return answer{lend(got.item, tag, now)};
+      }
+    }
+  }
+
+  /// Blocks for `timeout` at most, in the system's steady time.
+  [[nodiscard]] answer borrow(const char* tag, std::chrono::nanoseconds timeout, std::int64_t now) noexcept {
+    run_if_due(now);
+    {
+      answer got = try_borrow(tag, now);
+      if (got || got.error() == pool_errc::closed) [[likely]] {
+        return got;
+      }
+    }
+    const auto began = steady_clock::now();
+    const auto deadline = after(began, timeout);
+    for (bool at_front = false;; at_front = true) {
+      const ticket place = lending_.prepare_to_wait(waiting_thread);
+      if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
+      lending_.join(place, at_front, near(), waker());
+      const std::optional<std::uint32_t> given = wait_for(place, deadline);
+      lending_.finish(place);
+      if (!given) {
+        count(timeouts_);
+        return unexpected{pool_error{pool_errc::timeout, last_error()}};
+      }
+      if (*given == protocol::refused) return unexpected{pool_error{pool_errc::closed}};
+      if (*given == protocol::failed) return unexpected{pool_error{pool_errc::open_failed, last_error()}};
+      const std::int64_t served = clock_();
+      if (!admit(*given, served)) continue;
+      waits_.record(steady_clock::now() - began);
+      return answer{lend(*given, tag, served)};
+    }
+  }
+
+  /// Answers the request now or later, on the executor. Takes over one of its two references.
+  void borrow(request& asked, std::int64_t now) noexcept {
+    run_if_due(now);
+    const protocol::taken got = lending_.take(near(), waker());
+    if ((got.attention & protocol::closed) != 0) [[unlikely]] {
+      if (got.item != protocol::none) {
+        population_.leave();
+        dispose(got.item, close_cause::closed);
+      }
+      hand_over(asked, protocol::refused);
+      return;
+    }
+    if (got.item != protocol::none) {
+      hand_over(asked, got.item);
+      return;
+    }
+    stand_in_line(asked, false, now);
+  }
+
+  /// False: it is being answered.
+  bool cancel(request& asked) noexcept {
+    const std::uint64_t place = asked.place.load(std::memory_order_acquire);  // acquire: pairs with stand_in_line
+    if (place == 0 || !withdraw({static_cast<std::uint32_t>(place), static_cast<std::uint32_t>(place >> 32)})) {
+      return false;
+    }
+    count(cancelled_);
+    hand_over(asked, cancelled);
+    return true;
+  }
+
+  void give_back(std::uint32_t item) noexcept {
+    guarded([&] { take_back(item, clock_()); });
+  }
+
+  void give_back_broken(std::uint32_t item) noexcept {
+    guarded([&] {
+      note_end_of_use(slots_[item]);
+      population_.leave();
+      dispose(item, close_cause::discarded);
+    });
+  }
+
+  [[nodiscard]] T& value(std::uint32_t item) noexcept { return slots_[item].value(); }
+
+  // ---- life of the pool
+
+  /// Brings about what has fallen due, and returns when to come again.
+  std::int64_t maintain(std::int64_t now) noexcept {
+    if (maintaining_.exchange(true, std::memory_order_acquire)) return now + options_.maintenance_interval.count();
+    latest_ = std::max(latest_, now);
+    now = latest_;
+    std::int64_t next = time_out_requests(now, now + options_.maintenance_interval.count());
+    lending_.settle(near(), waker());
+    const std::uint32_t replacements = look_at_connections(now);
+    ensure_opening(now, replacements, true);
+    if (wants_more(0) && pace_.opening() == 0)
+      next = std::min(next, std::max(pace_.not_before(), now + shortest_pause));
+    next_maintenance_.store(next, std::memory_order_relaxed);  // a hint
+    maintaining_.store(false, std::memory_order_release);      // release: pairs with the exchange above
+    return next;
+  }
+
+  /// The housekeeper's life, until `stop_housekeeper`.
+  void keep_house() noexcept {
+    while (!stopping_.load(std::memory_order_acquire)) {
+      const std::uint32_t seen = housekeeping_.seen();
+      const std::int64_t now = clock_();
+      const std::int64_t next = maintain(now);
+      if (stopping_.load(std::memory_order_acquire)) return;
+      housekeeping_.wait_until(seen, after(steady_clock::now(), std::chrono::nanoseconds{next - now}));
+    }
+  }
+  void stop_housekeeper() noexcept {
+    stopping_.store(true, std::memory_order_release);
+    housekeeping_.raise();
+  }
+
+  bool close(steady_clock::time_point deadline) noexcept {
+    lending_.close(waker());
+    dispose_idle();
+    for (;;) {
+      const std::uint32_t seen = departures_.seen();
+      if (population_.alive() == 0) return true;
+      if (steady_clock::now() >= deadline) return false;
+      departures_.wait_until(seen, deadline);
+    }
+  }
+
+  /// Until no thread is inside the factory, for the one who made the pool to go on destroying what that uses.
+  void wait_for_openers(steady_clock::time_point deadline) noexcept {
+    for (;;) {
+      const std::uint32_t seen = departures_.seen();
+      if (inside_factory_.load(std::memory_order_acquire) == 0 || steady_clock::now() >= deadline) return;
+      departures_.wait_until(seen, deadline);
+    }
+  }
+
+  void suspend() noexcept { lending_.suspend(); }
+  void resume() noexcept { lending_.resume(near(), waker()); }
+
+  void resize(std::uint32_t min, std::uint32_t max, std::int64_t now) noexcept {
+    max_.store(max, std::memory_order_relaxed);  // numbers that order nothing
+    min_.store(min, std::memory_order_relaxed);
+    ensure_opening(now, 0, false);
+    housekeeping_.raise();
+  }
+  [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] std::uint32_t min() const noexcept { return min_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint32_t max() const noexcept { return max_.load(std::memory_order_relaxed); }
+
+  void evict_all() noexcept {
+    generation_.fetch_add(1, std::memory_order_seq_cst);
+    for (std::uint32_t i = 0; i < used_slots(); ++i) {
+      if (slots_[i].open.load(std::memory_order_relaxed) && evicted(slots_[i]) && lending_.take_this(i)) {
+        population_.leave();
+        dispose(i, close_cause::evicted);
+      }
+    }
+    ensure_opening(clock_(), 0, false);
+  }
+
+  [[nodiscard]] pool_stats stats() const noexcept {
+    pool_stats s;
+    for (std::uint32_t i = 0; i < used_slots(); ++i) {
+      const slot& each = slots_[i];
+      s.borrowed += each.lendings.load(std::memory_order_relaxed);
+      if (!each.open.load(std::memory_order_relaxed)) continue;
+      ++(each.lent_since.load(std::memory_order_relaxed) != 0 ? s.in_use : s.idle);
+    }
+    s.opening = pace_.opening();
+    s.waiting = lending_.waiting();
+    s.created = created_.load(std::memory_order_relaxed);
+    s.open_failures = failures_.load(std::memory_order_relaxed);
+    for (std::size_t i = 0; i < close_causes; ++i) s.closed[i] = closed_[i].load(std::memory_order_relaxed);
+    s.timeouts = timeouts_.load(std::memory_order_relaxed);
+    s.cancelled = cancelled_.load(std::memory_order_relaxed);
+    s.leaks = leaks_.load(std::memory_order_relaxed);
+    s.acquire_times = waits_.read();
+    s.waited = s.acquire_times.count();
+    s.acquire_times.add({}, s.borrowed > s.waited ? s.borrowed - s.waited : 0);
+    s.usage_times = usage_.read();
+    return s;
+  }
+
+  void retain() noexcept { holders_.fetch_add(1, std::memory_order_relaxed); }  // by one who has a holder's word for it
+  void release() noexcept {
+    // (1) acquire, release: the last one sees what all did.
+    if (holders_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    hazard_domain& domain = *options_.domain;
+    this->retire(domain);
+    domain.reclaim();
+  }
+
+  void open_at_start() noexcept { ensure_opening(clock_(), 0, false); }
+
+  /// Makes one here and lends it, when there may be one more: for pools that open nothing in the background.
+  [[nodiscard]] std::optional<answer> borrow_new(const char* tag, std::int64_t now) noexcept {
+    const std::uint32_t item = reserve();
+    if (item == protocol::none) return std::nullopt;
+    std::exception_ptr cause;
+    if (!make_here(item, now, cause)) {
+      vacate(item);
+      return answer{unexpected{pool_error{pool_errc::open_failed, std::move(cause)}}};
+    }
+    if (!admit(item, now)) return std::nullopt;
+    return answer{lend(item, tag, now)};
+  }
+
+ private:
+  static constexpr std::size_t least_capacity = 1'024;
+  static constexpr std::uint32_t waiting_thread = 0;
+  static constexpr std::uint32_t waiting_request = 1;
+  static constexpr std::uint64_t sample_mask = 15;
+  static constexpr std::int64_t shortest_pause = 10'000'000;  // nanoseconds
+  // A waiting thread looks by itself so often: whoever served it may have been stopped before waking it.
+  static constexpr std::chrono::milliseconds longest_sleep{250};
+
+  static std::size_t nook_count(const pool_options<T>& options) {
+    if (options.order == idle_order::fifo) return 0;
+    const std::size_t threads = std::bit_ceil(std::max<std::size_t>(std::thread::hardware_concurrency(), 1));
+    return std::clamp<std::size_t>(2 * threads, 4, 64);
+  }
+
+  static steady_clock::time_point after(steady_clock::time_point from, std::chrono::nanoseconds d) noexcept {
+    const auto most = steady_clock::time_point::max() - from;
+    return d < most ? from + std::chrono::duration_cast<steady_clock::duration>(d) : steady_clock::time_point::max();
+  }
+
+  static void count(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
+
+  [[nodiscard]] std::uint32_t near() const noexcept {
+    const auto* const record = options_.domain->try_local();
+    return record != nullptr ? static_cast<std::uint32_t>(record->index()) : 0;
+  }
+
+  [[nodiscard]] std::uint32_t used_slots() const noexcept {
+    return std::min(fresh_.load(std::memory_order_acquire), capacity_);
+  }
+
+  // Calls `f` with the machine kept alive whatever happens to its holders meanwhile.
+  template <class F>
+  BANYAN_ALWAYS_INLINE void guarded(F f) noexcept {
+    hazard_slots<1> guard{std::nothrow, *options_.domain};
+    if (guard) [[likely]] {
+      // The caller has a connection, so there is a holder now: no second look is needed. Whoever retires the machine
+      // does so after it took what we give, hence after this store.
+      guard.publish(0, this);
+      f();
+    } else {
+      retain();
+      f();
+      release();
+    }
+  }
+
+  auto waker() noexcept {
+    return [this](ticket place, std::uint32_t kind) noexcept {
+      pool_waiter& waiter = waiters_[place.index];
+      if (kind == waiting_thread) {
+        // The entry may be in another's turn by now, who then looks once more than needed.
+        waiter.woken.value().fetch_add(1, std::memory_order_release);
+        waiter.woken.notify_one();
+        return;
+      }
+      auto* const asked = static_cast<request*>(waiter.request.load(std::memory_order_relaxed));
+      const std::uint32_t given = *lending_.given(place);
+      lending_.finish(place);
+      hand_over(*asked, given);
+    };
+  }
+
+  // ---- lending and taking back
+
+  // Whether the connection, which is ours, may be lent; if not it is closed.
+  BANYAN_ALWAYS_INLINE bool admit(std::uint32_t item, std::int64_t now) noexcept {
+    slot& s = slots_[item];
+    const std::int64_t unused = now - s.last_used.load(std::memory_order_relaxed);
+    const bool to_validate = options_.validate && unused >= options_.validate_after.count();
+    if (!evicted(s) && now < s.dies_at && !to_validate && !options_.on_borrow) [[likely]] {
+      return true;
+    }
+    return admit_with_care(item, now, to_validate);
+  }
+
+  BANYAN_COLD bool admit_with_care(std::uint32_t item, std::int64_t now, bool to_validate) noexcept {
+    slot& s = slots_[item];
+    std::optional<close_cause> refused;
+    if (evicted(s)) {
+      refused = close_cause::evicted;
+    } else if (now >= s.dies_at) {
+      refused = close_cause::expired;
+    } else if (to_validate && !still_valid(s)) {
+      refused = close_cause::invalid;
+    } else if (options_.on_borrow && caught([&] { options_.on_borrow(s.value()); }) != nullptr) {
+      refused = close_cause::invalid;
+    }
+    if (!refused) return true;
+    population_.leave();
+    dispose(item, *refused);
+    return false;
+  }
+
+  bool still_valid(slot& s) noexcept {
+    bool valid = false;
+    return caught([&] { valid = options_.validate(s.value()); }) == nullptr && valid;
+  }
+
+  bool evicted(const slot& s) const noexcept {
+    return s.generation.load(std::memory_order_relaxed) != generation_.load(std::memory_order_seq_cst);
+  }
+
+  BANYAN_ALWAYS_INLINE lease<T> lend(std::uint32_t item, const char* tag, std::int64_t now) noexcept {
+    slot& s = slots_[item];
+    const std::uint64_t before = s.lendings.load(std::memory_order_relaxed);
+    s.lendings.store(before + 1, std::memory_order_relaxed);
+    s.precise_start = (before & sample_mask) == 0 ? steady_clock::now().time_since_epoch().count() : 0;
+    s.tag.store(tag, std::memory_order_relaxed);
+    s.lent_since.store(now != 0 ? now : 1, std::memory_order_relaxed);
+    return lease<T>{*this, item};
+  }
+
+  BANYAN_ALWAYS_INLINE void note_end_of_use(slot& s) noexcept {
+    if (s.precise_start != 0) [[unlikely]] {
+      const auto now = steady_clock::now().time_since_epoch().count();
+      usage_.record(
+          std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::duration{now - s.precise_start}));
+    }
+    s.lent_since.store(0, std::memory_order_relaxed);
+    if (s.leak_told.load(std::memory_order_relaxed)) s.leak_told.store(false, std::memory_order_relaxed);
+  }
+
+  BANYAN_ALWAYS_INLINE void take_back(std::uint32_t item, std::int64_t now) noexcept {
+    slot& s = slots_[item];
+    note_end_of_use(s);
+    s.last_used.store(now, std::memory_order_relaxed);
+    if (options_.on_return && caught([&] { options_.on_return(s.value()); }) != nullptr) [[unlikely]] {
+      population_.leave();
+      dispose(item, close_cause::invalid);
+      return;
+    }
+    if (evicted(s)) [[unlikely]] {
+      population_.leave();
+      dispose(item, close_cause::evicted);
+      return;
+    }
+    if (now >= s.retire_at.load(std::memory_order_relaxed) && population_.try_leave(min())) [[unlikely]] {
+      dispose(item, close_cause::expired);
+      return;
+    }
+    if (population_.staying() > max() && population_.try_leave(max())) [[unlikely]] {
+      dispose(item, close_cause::surplus);
+      return;
+    }
+    make_idle(item);
+    run_if_due(now);
+  }
+
+  // The caller keeps the machine alive.
+  void make_idle(std::uint32_t item) noexcept {
+    if ((lending_.put(item, near(), waker()) & protocol::closed) != 0) [[unlikely]] {
+      dispose_idle();
+    }
+  }
+
+  BANYAN_COLD answer nothing_idle(std::uint32_t attention, std::int64_t now) noexcept {
+    if ((attention & protocol::closed) != 0) return unexpected{pool_error{pool_errc::closed}};
+    ensure_opening(now, 1, false);
+    return unexpected{pool_error{(attention & protocol::suspended) != 0 ? pool_errc::suspended : pool_errc::exhausted}};
+  }
+
+  // ---- waiting
+
+  std::optional<std::uint32_t> wait_for(ticket place, steady_clock::time_point deadline) noexcept {
+    pool_waiter& waiter = waiters_[place.index];
+    for (;;) {
+      const std::uint32_t seen = waiter.woken.value().load(std::memory_order_acquire);
+      if (const auto given = lending_.given(place)) return given;
+      const std::int64_t ticks = clock_();
+      ensure_opening(ticks, 0, false);
+      if (opens_by_itself() && open_while_waiting(ticks)) continue;
+      const auto now = steady_clock::now();
+      if (now >= deadline) {
+        if (lending_.leave(place)) return std::nullopt;
+        continue;
+      }
+      auto until = std::min(deadline, now + longest_sleep);
+      if (opens_by_itself() && pace_.not_before() > ticks) {
+        until = std::min(until, after(now, std::chrono::nanoseconds{pace_.not_before() - ticks}));
+      }
+      (void)waiter.woken.wait_until(seen, until);
+    }
+  }
+
+  void stand_in_line(request& asked, bool at_front, std::int64_t now) noexcept {
+    const ticket place = lending_.prepare_to_wait(waiting_request);
+    if (!place) {
+      answer_now(asked, unexpected{pool_error{pool_errc::too_many_waiting}});
+      return;
+    }
+    waiters_[place.index].request.store(&asked, std::memory_order_relaxed);  // published by the join
+    waiters_[place.index].deadline.store(asked.deadline(), std::memory_order_relaxed);
+    asked.place.store(std::uint64_t{place.turn} << 32 | place.index, std::memory_order_release);  // pairs with cancel
+    const std::int64_t deadline = asked.deadline();
+    lending_.join(place, at_front, near(), waker());
+    // `asked` may have been answered and be gone.
+    ensure_opening(now, 0, false);
+    if (deadline < next_maintenance_.load(std::memory_order_relaxed)) housekeeping_.raise();
+  }
+
+  // True: the request is the caller's to answer.
+  bool withdraw(ticket place) noexcept {
+    if (!lending_.leave(place)) return false;
+    lending_.finish(place);
+    return true;
+  }
+
+  std::int64_t time_out_requests(std::int64_t now, std::int64_t next) noexcept {
+    lending_.for_each_waiting([&](ticket place) noexcept {
+      const std::int64_t deadline = waiters_[place.index].deadline.load(std::memory_order_relaxed);
+      auto* const asked = static_cast<request*>(waiters_[place.index].request.load(std::memory_order_relaxed));
+      if (asked == nullptr) return true;
+      if (deadline > now) {
+        next = std::min(next, deadline);
+        return true;
+      }
+      if (lending_.leave(place)) {
+        // Live until we withdrew it, so what we read was of this turn.
+        lending_.finish(place);
+        count(timeouts_);
+        hand_over(*asked, timed_out);
+      }
+      return true;
+    });
+    return next;
+  }
+
+  // ---- answers
+
+  static constexpr std::uint32_t timed_out = claim_list<>::max_value - 2;
+  static constexpr std::uint32_t cancelled = claim_list<>::max_value - 3;
+
+  // Brings a request and what it was given to the executor. The executor may drop the task: then the connection goes
+  // back, and the request is destroyed unanswered.
+  struct delivery {
+    explicit delivery(request& asked) noexcept : asked_{&asked} {}
+    delivery(delivery&& other) noexcept : asked_{std::exchange(other.asked_, nullptr)} {}
+    delivery& operator=(delivery&&) = delete;
+    ~delivery() {
+      if (asked_ == nullptr) return;
+      pool_machine& machine = asked_->machine();
+      machine.retain();
+      if (is_item(asked_->given)) machine.make_idle(asked_->given);
+      asked_->unref();
+      machine.release();
+    }
+    void operator()() noexcept {
+      request& asked = *std::exchange(asked_, nullptr);
+      asked.machine().conclude(asked);
+    }
+    request* asked_;
+  };
+
+  static bool is_item(std::uint32_t given) noexcept { return given < protocol::max_items; }
+
+  void hand_over(request& asked, std::uint32_t given) noexcept {
+    asked.given = given;
+    if (options_.executor) {
+      (void)caught([&] { options_.executor.execute(delivery{asked}); });
+      return;
+    }
+    // Inline. A callback that gives its connection back serves the next one: that one's turn comes when this one has
+    // returned, so that a thousand do not stand on each other's stack.
+    struct line {
+      request* first = nullptr;
+      request* last = nullptr;
+      bool busy = false;
+    };
+    static thread_local line mine;
+    asked.next_answer = nullptr;
+    if (mine.busy) {
+      (mine.last != nullptr ? mine.last->next_answer : mine.first) = &asked;
+      mine.last = &asked;
+      return;
+    }
+    mine.busy = true;
+    conclude(asked);
+    while (mine.first != nullptr) {
+      request& next = *mine.first;
+      mine.first = next.next_answer;
+      if (mine.first == nullptr) mine.last = nullptr;
+      next.machine().conclude(next);
+    }
+    mine.busy = false;
+  }
+
+  void conclude(request& asked) noexcept {
+    switch (asked.given) {
+      case protocol::refused:
+        return answer_now(asked, unexpected{pool_error{pool_errc::closed}});
+      case protocol::failed:
+        return answer_now(asked, unexpected{pool_error{pool_errc::open_failed, last_error()}});
+      case timed_out:
+        return answer_now(asked, unexpected{pool_error{pool_errc::timeout, last_error()}});
+      case cancelled:
+        return answer_now(asked, unexpected{pool_error{pool_errc::cancelled}});
+      default:
+        break;
+    }
+    const std::int64_t now = clock_();
+    if (!admit(asked.given, now)) return stand_in_line(asked, true, now);
+    waits_.record(steady_clock::now() - asked.asked_at());
+    answer_now(asked, answer{lend(asked.given, asked.tag(), now)});
+  }
+
+  static void answer_now(request& asked, answer&& result) noexcept {
+    asked.answered(std::move(result));
+    asked.unref();
+  }
+
+  // ---- opening
+
+  [[nodiscard]] bool opens_by_itself() const noexcept {
+    return options_.maintenance == pool_maintenance::caller && !options_.executor;
+  }
+
+  // More are waiting, or wished for, than are on their way, or fewer stay than should.
+  [[nodiscard]] bool wants_more(std::uint32_t extra) const noexcept {
+    if ((lending_.flags() & protocol::closed) != 0) return false;
+    return (lending_.waiting() + extra > pace_.opening() && population_.alive() < max()) ||
+           population_.staying() < min();
+  }
+
+  void ensure_opening(std::int64_t now, std::uint32_t extra, bool here) noexcept {
+    if (opens_by_itself() && !here) return;
+    while (wants_more(extra)) {
+      if (!pace_.try_begin(now)) return;
+      const std::uint32_t item = reserve();
+      if (item == protocol::none) return pace_.abandoned();
+      if (opens_by_itself()) {
+        if (!open(item, now)) return;
+      } else if (!post_opening(item)) {
+        return;
+      }
+      if (extra != 0) --extra;
+    }
+  }
+
+  bool open_while_waiting(std::int64_t now) noexcept {
+    if (!wants_more(0) || !pace_.try_begin(now)) return false;
+    const std::uint32_t item = reserve();
+    if (item == protocol::none) return pace_.abandoned(), false;
+    (void)open(item, now);
+    return true;
+  }
+
+  // A connection on its way, in the hands of a task: abandoned when the task is dropped.
+  struct opening_task {
+    opening_task(pool_machine& machine, std::uint32_t item) noexcept : machine_{&machine}, item_{item} {
+      machine.retain();
+    }
+    opening_task(opening_task&& other) noexcept
+        : machine_{std::exchange(other.machine_, nullptr)}, item_{std::exchange(other.item_, protocol::none)} {}
+    opening_task& operator=(opening_task&&) = delete;
+    ~opening_task() {
+      if (machine_ == nullptr) return;
+      if (item_ != protocol::none) {
+        machine_->pace_.abandoned();
+        machine_->vacate(item_);
+      }
+      machine_->release();
+    }
+    void operator()() noexcept {
+      // One after the other while more are wanted, rather than a task for each.
+      while (machine_->open(std::exchange(item_, protocol::none), machine_->clock_())) {
+        if (!machine_->wants_more(0) || !machine_->pace_.try_begin(machine_->clock_())) return;
+        item_ = machine_->reserve();
+        if (item_ == protocol::none) return machine_->pace_.abandoned();
+      }
+    }
+    pool_machine* machine_;
+    std::uint32_t item_;
+  };
+
+  bool post_opening(std::uint32_t item) noexcept {
+    return caught([&] {
+             if (options_.executor) {
+               options_.executor.execute(opening_task{*this, item});
+             } else {
+               thread_executor{}.execute(opening_task{*this, item});
+             }
+           }) == nullptr;
+  }
+
+  // A place for one more connection; none when there are as many as may be. Counts as a holder.
+  std::uint32_t reserve() noexcept {
+    if (!population_.try_enter(max())) return protocol::none;
+    retain();
+    const std::uint32_t item = free_.pop(free_links());
+    if (item != index_stack::none) return item;
+    // Those alive are never more than the slots, and a slot is free before its connection no longer counts as alive.
+    return fresh_.fetch_add(1, std::memory_order_acq_rel);
+  }
+
+  void vacate(std::uint32_t item) noexcept {
+    population_.leave();
+    depart(item);
+  }
+
+  // Makes a connection in a reserved place, and lends or keeps it. Counts as opening until then.
+  bool open(std::uint32_t item, std::int64_t now) noexcept {
+    std::exception_ptr cause;
+    if ((lending_.flags() & protocol::closed) != 0) {
+      pace_.abandoned();
+      vacate(item);
+      return false;
+    }
+    if (!make_here(item, now, cause)) {
+      (void)caught([&] { last_error_.publish(std::move(cause)); });
+      splitmix64 random{process_seed() + failures_.load(std::memory_order_relaxed)};
+      pace_.failed(clock_(), random());
+      vacate(item);
+      if (options_.fail_fast) lending_.refuse_all(protocol::failed, waker());
+      housekeeping_.raise();
+      return false;
+    }
+    pace_.succeeded();
+    make_idle(item);
+    return true;
+  }
+
+  bool make_here(std::uint32_t item, std::int64_t asked, std::exception_ptr& cause) noexcept {
+    slot& s = slots_[item];
+    const std::uint32_t generation = generation_.load(std::memory_order_seq_cst);
+    inside_factory_.fetch_add(1, std::memory_order_acq_rel);
+    bool made = make_->make(s.place(), cause);
+    if (made && options_.on_create) {
+      cause = caught([&] { options_.on_create(s.value()); });
+      if (cause != nullptr) {
+        std::destroy_at(&s.value());
+        made = false;
+      }
+    }
+    if (made) {
+      const std::int64_t now = std::max(clock_(), asked);
+      splitmix64 random{process_seed() ^ mix_bits(created_.load(std::memory_order_relaxed) << 20 | item)};
+      s.born.store(now, std::memory_order_relaxed);
+      s.last_used.store(now, std::memory_order_relaxed);
+      s.checked_at.store(now, std::memory_order_relaxed);
+      s.dies_at = from(now, options_.max_lifetime.count());
+      s.retire_at.store(from(now, drawn(options_.max_lifetime.count(), random)), std::memory_order_relaxed);
+      s.keepalive.store(drawn(options_.keepalive.count(), random), std::memory_order_relaxed);
+      s.generation.store(generation, std::memory_order_relaxed);
+      s.lent_since.store(0, std::memory_order_relaxed);
+      s.open.store(true, std::memory_order_release);
+      count(created_);
+    } else {
+      count(failures_);
+    }
+    inside_factory_.fetch_sub(1, std::memory_order_acq_rel);
+    if ((lending_.flags() & protocol::closed) != 0) departures_.raise();
+    return made;
+  }
+
+  std::exception_ptr last_error() const noexcept {
+    const auto error = last_error_.try_read();
+    return error ? *error : nullptr;
+  }
+
+  static std::int64_t from(std::int64_t now, std::int64_t d) noexcept {
+    constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+    return d > 0 && now < never - d ? now + d : never;
+  }
+
+  std::int64_t drawn(std::int64_t d, splitmix64& random) const noexcept {
+    if (d <= 0) return 0;
+    return d - static_cast<std::int64_t>(options_.jitter * random_unit(random) * static_cast<double>(d));
+  }
+
+  // ---- closing
+
+  // Closes a connection of ours, which counts as leaving. The caller keeps the machine alive.
+  BANYAN_COLD void dispose(std::uint32_t item, close_cause cause) noexcept {
+    slot& s = slots_[item];
+    s.open.store(false, std::memory_order_relaxed);
+    s.lent_since.store(0, std::memory_order_relaxed);
+    if (options_.on_close) (void)caught([&] { options_.on_close(s.value()); });
+    std::destroy_at(&s.value());
+    count(closed_[static_cast<std::size_t>(cause)]);
+    retain();
+    depart(item);
+    ensure_opening(clock_(), 0, false);
+    release();
+  }
+
+  // The slot is free, then the place, then the holder is gone.
+  void depart(std::uint32_t item) noexcept {
+    free_.push(item, free_links());
+    population_.left();
+    if ((lending_.flags() & protocol::closed) != 0) departures_.raise();
+    release();
+  }
+
+  void dispose_idle() noexcept {
+    for (std::uint32_t item = lending_.take_any(near()); item != protocol::none; item = lending_.take_any(near())) {
+      population_.leave();
+      dispose(item, close_cause::closed);
+    }
+  }
+
+  auto free_links() noexcept {
+    return [this](std::uint32_t i) -> std::atomic<std::uint32_t>& { return slots_[i].free_link; };
+  }
+
+  // ---- maintenance
+
+  void run_if_due(std::int64_t now) noexcept {
+    if (options_.maintenance != pool_maintenance::executor) return;
+    std::int64_t next = next_maintenance_.load(std::memory_order_relaxed);
+    if (now < next || !next_maintenance_.compare_exchange_strong(next, now + options_.maintenance_interval.count(),
+                                                                 std::memory_order_relaxed)) {
+      return;
+    }
+    struct upkeep {
+      explicit upkeep(pool_machine& machine) noexcept : machine_{&machine} { machine.retain(); }
+      upkeep(upkeep&& other) noexcept : machine_{std::exchange(other.machine_, nullptr)} {}
+      upkeep& operator=(upkeep&&) = delete;
+      ~upkeep() {
+        if (machine_ != nullptr) machine_->release();
+      }
+      void operator()() noexcept { (void)machine_->maintain(machine_->clock_()); }
+      pool_machine* machine_;
+    };
+    (void)caught([&] { options_.executor.execute(upkeep{*this}); });
+  }
+
+  // Returns how many more are to be opened, so that those that are to retire can.
+  std::uint32_t look_at_connections(std::int64_t now) noexcept {
+    std::uint32_t replacements = 0;
+    for (std::uint32_t i = 0; i < used_slots(); ++i) {
+      slot& s = slots_[i];
+      if (!s.open.load(std::memory_order_acquire)) continue;
+      const std::int64_t since = s.lent_since.load(std::memory_order_relaxed);
+      if (since != 0) {
+        look_for_leak(s, now - since);
+        continue;
+      }
+      const bool expired = now >= s.retire_at.load(std::memory_order_relaxed);
+      if (!evicted(s) && !expired && !surplus() && !idle_too_long(s, now) && !to_keep_alive(s, now)) continue;
+      if (!lending_.take_this(i)) continue;
+      if (evicted(s)) {
+        population_.leave();
+        dispose(i, close_cause::evicted);
+      } else if (population_.staying() > max() && population_.try_leave(max())) {
+        dispose(i, close_cause::surplus);
+      } else if (idle_too_long(s, now) && population_.try_leave(min())) {
+        dispose(i, close_cause::idle);
+      } else if (now >= s.retire_at.load(std::memory_order_relaxed) && may_retire(replacements)) {
+        dispose(i, close_cause::expired);
+      } else if (to_keep_alive(s, now) && !keep_alive(s, now)) {
+        population_.leave();
+        dispose(i, close_cause::invalid);
+      } else {
+        make_idle(i);
+      }
+    }
+    return replacements;
+  }
+
+  // Where there is room, the one that follows comes first; where there is none, one at a time makes room.
+  bool may_retire(std::uint32_t& replacements) noexcept {
+    if (population_.try_leave(min())) return true;
+    if (population_.alive() < max()) {
+      ++replacements;
+      return false;
+    }
+    if (pace_.opening() != 0) return false;
+    population_.leave();
+    return true;
+  }
+
+  bool surplus() const noexcept { return population_.staying() > max(); }
+  bool idle_too_long(const slot& s, std::int64_t now) const noexcept {
+    const std::int64_t limit = options_.idle_timeout.count();
+    return limit > 0 && now - s.last_used.load(std::memory_order_relaxed) >= limit && population_.staying() > min();
+  }
+  bool to_keep_alive(const slot& s, std::int64_t now) const noexcept {
+    const std::int64_t after = s.keepalive.load(std::memory_order_relaxed);
+    const std::int64_t last =
+        std::max(s.checked_at.load(std::memory_order_relaxed), s.last_used.load(std::memory_order_relaxed));
+    return after > 0 && options_.validate && now - last >= after;
+  }
+  bool keep_alive(slot& s, std::int64_t now) noexcept {
+    s.checked_at.store(now, std::memory_order_relaxed);
+    return still_valid(s);
+  }
+
+  void look_for_leak(slot& s, std::int64_t out) noexcept {
+    if (options_.leak_threshold.count() <= 0 || out < options_.leak_threshold.count()) return;
+    if (s.leak_told.exchange(true, std::memory_order_relaxed)) return;
+    count(leaks_);
+    const pool_leak leak{s.tag.load(std::memory_order_relaxed), std::chrono::nanoseconds{out}};
+    if (options_.on_leak) (void)caught([&] { options_.on_leak(leak); });
+  }
+
+  const pool_options<T> options_;
+  const std::unique_ptr<connection_maker<T>> make_;
+  const clock_function clock_;
+  const std::uint32_t capacity_;
+
+  zeroed_array<slot> slots_;
+  zeroed_array<std::atomic<std::uint64_t>> places_;
+  zeroed_array<claim_entry<>> idle_entries_;
+  zeroed_array<claim_entry<>> waiting_entries_;
+  zeroed_array<pool_waiter> waiters_;
+  zeroed_array<protocol::nook> nooks_;
+  protocol lending_;
+
+  alignas(cache_line_size) population<> population_;
+  opening_pace<> pace_;
+  index_stack free_;
+  std::atomic<std::uint32_t> fresh_{0};
+  std::atomic<std::uint32_t> min_;
+  std::atomic<std::uint32_t> max_;
+  std::atomic<std::uint32_t> generation_{0};
+  std::atomic<std::uint32_t> inside_factory_{0};
+  std::atomic<std::uint64_t> holders_{1};  // the pool itself
+
+  std::atomic<bool> maintaining_{false};
+  std::atomic<bool> stopping_{false};
+  std::int64_t latest_ = std::numeric_limits<std::int64_t>::min();  // of who maintains
+  std::atomic<std::int64_t> next_maintenance_{std::numeric_limits<std::int64_t>::min()};
+  signal housekeeping_;
+  signal departures_;
+  published<std::exception_ptr> last_error_;
+
+  std::atomic<std::uint64_t> created_{0};
+  std::atomic<std::uint64_t> failures_{0};
+  std::atomic<std::uint64_t> closed_[close_causes]{};
+  std::atomic<std::uint64_t> timeouts_{0};
+  std::atomic<std::uint64_t> cancelled_{0};
+  std::atomic<std::uint64_t> leaks_{0};
+  duration_histogram waits_;
+  duration_histogram usage_;
+};
+
+}  // namespace banyan::detail
