@@ -42,8 +42,8 @@ using namespace std::chrono_literals;
 struct settings {
   int connections = 4;
   std::vector<unsigned> threads{1, 2};
-  std::vector<unsigned> crowd{2, 4, 16, 64};  // threads to a connection
-  std::int64_t hold = 2'000;                  // nanoseconds a connection is kept in a crowd
+  std::vector<unsigned> crowd{2, 4, 16, 64};        // threads to a connection
+  std::vector<std::int64_t> holds{100'000, 2'000};  // nanoseconds a connection is kept in a crowd
   int rounds = 9;
   double seconds = 0.1;
   std::string hikari{};  // class path
@@ -60,7 +60,14 @@ std::int64_t ticks() {
       .count();
 }
 
-void spin_for(std::int64_t nanoseconds) {
+// As a query does: long ones sleep, short ones compute.
+constexpr std::int64_t least_sleep = 20'000;
+
+void keep_for(std::int64_t nanoseconds) {
+  if (nanoseconds >= least_sleep) {
+    std::this_thread::sleep_for(std::chrono::nanoseconds{nanoseconds});
+    return;
+  }
   const std::int64_t end = ticks() + nanoseconds;
   while (ticks() < end) {
   }
@@ -120,7 +127,7 @@ class in_process final : public contender {
         const std::int64_t asked = ticks();
         pool_.use([&] {
           if (waits[t].size() < 200'000) waits[t].push_back(ticks() - asked);
-          spin_for(hold);
+          keep_for(hold);
         });
         ++count;
       }
@@ -328,15 +335,16 @@ void print_borrows(const std::vector<std::unique_ptr<contender>>& all, unsigned 
   std::printf("\n");
 }
 
-void print_crowd(const std::vector<std::unique_ptr<contender>>& all, unsigned factor, const settings& wanted) {
+void print_crowd(const std::vector<std::unique_ptr<contender>>& all, unsigned factor, std::int64_t hold,
+                 const settings& wanted) {
   const unsigned threads = factor * static_cast<unsigned>(wanted.connections);
-  std::printf("%u threads for %d connections, each kept for %lld ns\n", threads, wanted.connections,
-              static_cast<long long>(wanted.hold));
+  std::printf("%u threads for %d connections, each kept for %lld ns, %s\n", threads, wanted.connections,
+              static_cast<long long>(hold), hold >= least_sleep ? "asleep" : "computing");
   std::printf("%-18s %12s %12s %14s %12s\n", "", "borrows/s", "median us", "99.9th pct us", "its ratio");
   std::vector<std::vector<crowd_figures>> figures(all.size());
   for (int round = 0; round < wanted.rounds; ++round) {
     for (std::size_t i = 0; i < all.size(); ++i) {
-      if (const auto f = all[i]->crowd(threads, 5 * wanted.seconds, wanted.hold)) figures[i].push_back(*f);
+      if (const auto f = all[i]->crowd(threads, 5 * wanted.seconds, hold)) figures[i].push_back(*f);
     }
   }
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -385,7 +393,7 @@ int main(int argc, char** argv) {
     } else if (name == "--seconds") {
       wanted.seconds = std::max(0.001, std::atof(value));
     } else if (name == "--hold") {
-      wanted.hold = std::max(0, std::atoi(value));
+      wanted.holds = {std::max(0, std::atoi(value))};
     } else if (name == "--hikari") {
       wanted.hikari = value;
     } else {
@@ -395,5 +403,7 @@ int main(int argc, char** argv) {
   const auto all = all_contenders(wanted);
   for (const unsigned threads : wanted.threads) print_borrows(all, threads, wanted);
   if (only_borrow) return 0;
-  for (const unsigned factor : wanted.crowd) print_crowd(all, factor, wanted);
+  for (const std::int64_t hold : wanted.holds) {
+    for (const unsigned factor : wanted.crowd) print_crowd(all, factor, hold, wanted);
+  }
 }

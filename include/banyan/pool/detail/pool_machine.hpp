@@ -95,51 +95,23 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // ---- borrowing
 
-  [[nodiscard]] answer try_borrow(const char* tag, std::int64_t now) noexcept {
-    for (;;) {
-      const protocol::taken got = lending_.take(near(), waker());
-      if (got.item == protocol::none) [[unlikely]] {
-        return nothing_idle(got.attention, now);
-      }
-      if ((got.attention & protocol::closed) != 0) [[unlikely]] {
-        population_.leave();
-        dispose(got.item, close_cause::closed);
-        return unexpected{pool_error{pool_errc::closed}};
-      }
-      if (admit(got.item, now)) [[likely]] {
-        return answer{lend(got.item, tag, now)};
-      }
+  [[nodiscard]] BANYAN_ALWAYS_INLINE answer try_borrow(const char* tag, std::int64_t now) noexcept {
+    const protocol::taken got = lending_.take(near(), waker());
+    if (got.attention == 0 && got.item != protocol::none && admit(got.item, now)) [[likely]] {
+      return answer{lend(got.item, tag, now)};
     }
+    return try_borrow_with_care(got, tag, now);
   }
 
   /// Blocks for `timeout` at most, in the system's steady time.
-  [[nodiscard]] answer borrow(const char* tag, std::chrono::nanoseconds timeout, std::int64_t now) noexcept {
+  [[nodiscard]] BANYAN_ALWAYS_INLINE answer borrow(const char* tag, std::chrono::nanoseconds timeout,
+                                                   std::int64_t now) noexcept {
     run_if_due(now);
-    {
-      answer got = try_borrow(tag, now);
-      if (got || got.error() == pool_errc::closed) [[likely]] {
-        return got;
-      }
+    const protocol::taken got = lending_.take(near(), waker());
+    if (got.attention == 0 && got.item != protocol::none && admit(got.item, now)) [[likely]] {
+      return answer{lend(got.item, tag, now)};
     }
-    const auto began = steady_clock::now();
-    const auto deadline = after(began, timeout);
-    for (bool at_front = false;; at_front = true) {
-      const ticket place = lending_.prepare_to_wait(waiting_thread);
-      if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
-      lending_.join(place, at_front, near(), waker());
-      const std::optional<std::uint32_t> given = wait_for(place, deadline);
-      lending_.finish(place);
-      if (!given) {
-        count(timeouts_);
-        return unexpected{pool_error{pool_errc::timeout, last_error()}};
-      }
-      if (*given == protocol::refused) return unexpected{pool_error{pool_errc::closed}};
-      if (*given == protocol::failed) return unexpected{pool_error{pool_errc::open_failed, last_error()}};
-      const std::int64_t served = clock_();
-      if (!admit(*given, served)) continue;
-      waits_.record(steady_clock::now() - began);
-      return answer{lend(*given, tag, served)};
-    }
+    return borrow_with_care(got, tag, timeout, now);
   }
 
   /// Answers the request now or later, on the executor. Takes over one of its two references.
@@ -375,6 +347,50 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // ---- lending and taking back
 
+  // From where the fast path gave up: an item that was refused and closed by `admit`, one that came with attention, or
+  // none.
+  BANYAN_COLD answer try_borrow_with_care(protocol::taken got, const char* tag, std::int64_t now) noexcept {
+    bool admitted = got.attention == 0;
+    for (;; got = lending_.take(near(), waker()), admitted = false) {
+      if (got.item == protocol::none) return nothing_idle(got.attention, now);
+      if (std::exchange(admitted, false)) continue;  // it was the fast path's, and is closed
+      if ((got.attention & protocol::closed) != 0) {
+        population_.leave();
+        dispose(got.item, close_cause::closed);
+        return unexpected{pool_error{pool_errc::closed}};
+      }
+      if (admit(got.item, now)) return answer{lend(got.item, tag, now)};
+    }
+  }
+
+  BANYAN_COLD answer borrow_with_care(protocol::taken first, const char* tag, std::chrono::nanoseconds timeout,
+                                      std::int64_t now) noexcept {
+    {
+      answer got = try_borrow_with_care(first, tag, now);
+      if (got || got.error() == pool_errc::closed) return got;
+    }
+    const auto began = steady_clock::now();
+    const auto deadline = after(began, timeout);
+    for (bool at_front = false;; at_front = true) {
+      const ticket place = lending_.prepare_to_wait(waiting_thread);
+      if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
+      lending_.join(place, at_front, near(), waker());
+      const std::optional<std::uint32_t> given = wait_for(place, deadline);
+      lending_.finish(place);
+      if (!given) {
+        count(timeouts_);
+        return unexpected{pool_error{pool_errc::timeout, last_error()}};
+      }
+      if (*given == protocol::refused) return unexpected{pool_error{pool_errc::closed}};
+      if (*given == protocol::failed) return unexpected{pool_error{pool_errc::open_failed, last_error()}};
+      const std::int64_t served = clock_();
+      const std::uint32_t item = *given == protocol::look_again ? take_open() : *given;
+      if (item == protocol::none || !admit(item, served)) continue;
+      waits_.record(steady_clock::now() - began);
+      return answer{lend(item, tag, served)};
+    }
+  }
+
   // Whether the connection, which is ours, may be lent; if not it is closed.
   BANYAN_ALWAYS_INLINE bool admit(std::uint32_t item, std::int64_t now) noexcept {
     slot& s = slots_[item];
@@ -402,6 +418,15 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     population_.leave();
     dispose(item, *refused);
     return false;
+  }
+
+  // An idle one, for a waiter that was told to look again.
+  std::uint32_t take_open() noexcept {
+    const protocol::taken got = lending_.take(near(), waker());
+    if ((got.attention & protocol::closed) == 0 || got.item == protocol::none) return got.item;
+    population_.leave();
+    dispose(got.item, close_cause::closed);
+    return protocol::none;
   }
 
   bool still_valid(slot& s) noexcept {
@@ -491,7 +516,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       if (opens_by_itself() && pace_.not_before() > ticks) {
         until = std::min(until, after(now, std::chrono::nanoseconds{pace_.not_before() - ticks}));
       }
-      (void)waiter.woken.wait_until(seen, until);
+      // Nobody woke us for long: who should have may be stopped, or who was woken instead.
+      if (!waiter.woken.wait_until(seen, until)) lending_.settle(near(), waker());
     }
   }
 
@@ -540,8 +566,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // ---- answers
 
-  static constexpr std::uint32_t timed_out = claim_list<>::max_value - 2;
-  static constexpr std::uint32_t cancelled = claim_list<>::max_value - 3;
+  static constexpr std::uint32_t timed_out = claim_list<>::max_value - 3;
+  static constexpr std::uint32_t cancelled = claim_list<>::max_value - 4;
 
   // Brings a request and what it was given to the executor. The executor may drop the task: then the connection goes
   // back, and the request is destroyed unanswered.
@@ -554,6 +580,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       pool_machine& machine = asked_->machine();
       machine.retain();
       if (is_item(asked_->given)) machine.make_idle(asked_->given);
+      if (asked_->given == protocol::look_again) machine.lending_.settle(machine.near(), machine.waker());
       asked_->unref();
       machine.release();
     }
@@ -611,7 +638,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
         break;
     }
     const std::int64_t now = clock_();
-    if (!admit(asked.given, now)) return stand_in_line(asked, true, now);
+    if (asked.given == protocol::look_again) asked.given = take_open();
+    if (asked.given == protocol::none || !admit(asked.given, now)) return stand_in_line(asked, true, now);
     waits_.record(steady_clock::now() - asked.asked_at());
     answer_now(asked, answer{lend(asked.given, asked.tag(), now)});
   }
