@@ -8,3 +8,5 @@
 #include <banyan/shard/range_router.hpp>
 #include <banyan/shard/router.hpp>
 #include <banyan/shard/shard_id.hpp>
+#include <banyan/shard/shard_lookup.hpp>
+#include <banyan/shard/shard_map.hpp>
