@@ -5,8 +5,12 @@
 
 #include <banyan/shard/hash_router.hpp>
 #include <banyan/shard/key_range.hpp>
+#include <banyan/shard/plan_reshard.hpp>
 #include <banyan/shard/range_router.hpp>
+#include <banyan/shard/reshard_plan.hpp>
 #include <banyan/shard/router.hpp>
 #include <banyan/shard/shard_id.hpp>
 #include <banyan/shard/shard_lookup.hpp>
 #include <banyan/shard/shard_map.hpp>
+#include <banyan/shard/slot_range.hpp>
+#include <banyan/shard/slot_router.hpp>

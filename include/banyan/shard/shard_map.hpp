@@ -13,6 +13,7 @@
 #include <banyan/core/published.hpp>
 #include <banyan/shard/detail/served_shards.hpp>
 #include <banyan/shard/detail/shard_list.hpp>
+#include <banyan/shard/reshard_plan.hpp>
 #include <banyan/shard/router.hpp>
 #include <banyan/shard/shard_id.hpp>
 #include <banyan/shard/shard_lookup.hpp>
@@ -199,6 +200,24 @@ class shard_map {
       Router fresh = f(std::as_const(next.router));
       if (fresh.version() <= next.router.version()) return false;
       next.router = std::move(fresh);
+      static_cast<void>(checked_router(next));
+      return true;
+    });
+  }
+
+  /// Routes by the new router of a plan. False, and nothing changes, when the router has changed since the plan was
+  /// made: plan again. Throws `std::invalid_argument` when `router` is not the one that was planned with, when its
+  /// version is not above the old one's, and when it names a shard that is not served.
+  bool adopt(const reshard_plan& plan, const Router& router) {
+    if (router.version() != plan.new_version) {
+      invalid_option("reshard_plan.new_version", plan.new_version, "must be that of the router given");
+    }
+    if (plan.new_version <= plan.old_version) {
+      invalid_option("reshard_plan.new_version", plan.new_version, "must be above the old one: see with_version");
+    }
+    return change([&](state& next) {
+      if (next.router.version() != plan.old_version) return false;
+      next.router = router;
       static_cast<void>(checked_router(next));
       return true;
     });
