@@ -3,6 +3,14 @@
 /// \file
 /// The shard room: which shard a key belongs to, who serves it, and what moves when that changes.
 
+#include <banyan/shard/any_router.hpp>
+#include <banyan/shard/composite_router.hpp>
+#include <banyan/shard/directory_router.hpp>
+#include <banyan/shard/empty_router.hpp>
+#include <banyan/shard/entity_router.hpp>
+#include <banyan/shard/geo_options.hpp>
+#include <banyan/shard/geo_point.hpp>
+#include <banyan/shard/geo_router.hpp>
 #include <banyan/shard/hash_router.hpp>
 #include <banyan/shard/key_range.hpp>
 #include <banyan/shard/plan_reshard.hpp>
