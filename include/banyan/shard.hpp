@@ -18,6 +18,8 @@
 #include <banyan/shard/reshard_plan.hpp>
 #include <banyan/shard/router.hpp>
 #include <banyan/shard/shard_id.hpp>
+#include <banyan/shard/shard_key_advisor.hpp>
+#include <banyan/shard/shard_key_report.hpp>
 #include <banyan/shard/shard_lookup.hpp>
 #include <banyan/shard/shard_map.hpp>
 #include <banyan/shard/slot_range.hpp>
