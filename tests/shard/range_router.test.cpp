@@ -128,7 +128,7 @@ TEST_CASE("routes agree with a map of boundaries", "[shard][range]") {
     std::map<std::uint64_t, shard_id> model{{0, 0}};
     numbers router{{}, {0}};
     const auto range = 1 + random.below(300);
-    for (std::uint64_t i = 0; i < round % 40U; ++i) {
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(round) % 40; ++i) {
       const std::uint64_t boundary = 1 + random.below(range);
       if (model.count(boundary) != 0) continue;
       const auto owner = static_cast<shard_id>(random.below(12));

@@ -24,9 +24,11 @@ class any_router {
   using key_type = Key;
 
   /// Not explicit: any router is one. Its version is the router's. Throws `std::bad_alloc` and what moving `R` throws.
-  template <router_for<Key> R>
-  requires(!std::same_as<R, any_router>) any_router(R router)
-      : version_{router.version()}, router_{std::make_shared<const holder<R>>(std::move(router))} {}
+  // In this order: whether this class itself is a router must not be asked while that is being decided.
+  template <class R>
+  requires(!std::same_as<R, any_router>) && router_for<R, Key> any_router(R router)
+      : version_{router.version()},
+  router_{std::make_shared<const holder<R>>(std::move(router))} {}
 
   /// As the router within.
   [[nodiscard]] shard_id route(const Key& key) const { return router_->route(key); }

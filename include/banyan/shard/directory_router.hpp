@@ -43,7 +43,8 @@ class directory_router {
   /// Throws `std::invalid_argument` for a key that is there twice, an entry to a shard that is neither the fallback's
   /// nor dedicated, and a dedicated one that is `no_shard` or the fallback's; what the hash and comparing throw;
   /// `std::bad_alloc`.
-  explicit directory_router(Fallback fallback, std::vector<entry> entries = {}, std::vector<shard_id> dedicated = {})
+  explicit directory_router(Fallback fallback, std::vector<entry> entries = {},
+                            const std::vector<shard_id>& dedicated = {})
       : fallback_{std::move(fallback)}, dedicated_{detail::distinct_shards(dedicated)} {
     for (const shard_id id : dedicated) detail::check_shard("directory_router.dedicated", id);
     auto table = std::make_shared<table_type>();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -57,7 +58,7 @@ class range_router {
   template <class K = Key>
   [[nodiscard]] shard_id route(const K& key) const noexcept(noexcept(std::declval<const Compare&>()(key, key))) {
     if constexpr (std::floating_point<K>) {
-      if (key != key) return no_shard;
+      if (std::isnan(key)) return no_shard;
     }
     return owners_[index_of(key)];
   }
@@ -159,7 +160,7 @@ class range_router {
       : boundaries_{std::move(boundaries)}, owners_{std::move(owners)}, compare_{std::move(compare)} {
     for (std::size_t i = 0; i < boundaries_.size(); ++i) {
       if constexpr (std::floating_point<Key>) {
-        if (boundaries_[i] != boundaries_[i]) refuse(boundaries_[i], "must be a number");
+        if (std::isnan(boundaries_[i])) refuse(boundaries_[i], "must be a number");
       }
       if (i > 0 && !compare_(boundaries_[i - 1], boundaries_[i])) {
         refuse(boundaries_[i], "must come after the boundary before it");

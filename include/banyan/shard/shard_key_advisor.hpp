@@ -233,7 +233,7 @@ class shard_key_advisor {
     }
     if (options_.by_range && all.rising.value_or(0) > 0.9 && all.shards > 1) {
       say(shard_key_problem::rising, "%.1f %% of the keys are above the one before: new ones all go to the last range",
-          100 * *all.rising);
+          100 * all.rising.value_or(0));
     }
   }
 
