@@ -1,6 +1,7 @@
 // What it costs to route a key, the hash of it included. All contenders run in turns in one process; figures are the
 // least of the rounds (others may use the machine). The floor is one load from an array; the rival is
-// std::map::upper_bound over the boundaries. Usage: [ROUNDS] (default 41).
+// std::map::upper_bound over the boundaries. After that, what moves when a shard is added. Usage: [ROUNDS] (default
+// 41).
 
 #include <algorithm>
 #include <chrono>
@@ -200,9 +201,40 @@ void measure(std::uint32_t shards, int rounds) {
   std::fflush(stdout);
 }
 
+// What moves when shards are added, as plan_reshard says, and how even the shares are before. Does not depend on the
+// machine.
+void movement(std::uint32_t shards) {
+  keys_type keys(200'000);
+  std::iota(keys.begin(), keys.end(), std::uint64_t{0});
+  std::vector<std::string> names;
+  for (const std::uint64_t key : keys) names.push_back("user:" + std::to_string(key));
+  const auto fullest = [&](const auto& router, const auto& sample) {
+    std::vector<double> loads(shards);
+    for (const auto& key : sample) ++loads[router.route(key)];
+    return *std::max_element(loads.begin(), loads.end()) * shards / static_cast<double>(sample.size());
+  };
+  std::printf("from %u to %u shards\n%-26s %8s %8s %14s\n", shards, shards + 1, "", "moved", "minimum",
+              "fullest / mean");
+  const auto print = [&](const char* name, const banyan::reshard_plan& plan, double load) {
+    std::printf("%-26s %7.2f%% %7.2f%% %14.2f\n", name, 100 * plan.moved, 100 * plan.minimum, load);
+  };
+  const auto modulo = hashes::modulo(shards);
+  const auto numbered = hashes::numbered(shards);
+  const auto ring = ring_of(shards);
+  print("modulo", banyan::plan_reshard(modulo, modulo.add(shards), keys), fullest(modulo, keys));
+  print("numbered", banyan::plan_reshard(numbered, numbered.add(shards), keys), fullest(numbered, keys));
+  print("consistent", banyan::plan_reshard(ring, ring.add(shards), keys), fullest(ring, keys));
+  const auto slots = banyan::slot_router::even(shards);
+  std::vector<shard_id> more(shards + 1);
+  std::iota(more.begin(), more.end(), shard_id{0});
+  print("slots, spread_over", banyan::plan_reshard(slots, slots.spread_over(more), names), fullest(slots, names));
+  std::printf("\n");
+}
+
 }  // namespace
 
 int main(int count, char** words) {
   const int rounds = count > 1 ? std::max(1, std::atoi(words[1])) : 41;
   for (const std::uint32_t shards : {4U, 64U, 1024U, 16'384U}) measure(shards, rounds);
+  for (const std::uint32_t shards : {3U, 10U, 100U}) movement(shards);
 }

@@ -38,7 +38,7 @@ enum class hash_routing : std::uint8_t {
 /// | | moves when n shards become n + 1 | fullest shard | memory |
 /// | `modulo` | n / (n + 1) of all keys | as even as chance | 4 bytes a shard |
 /// | `numbered` | 1 / (n + 1) | as even as chance | 4 bytes a shard |
-/// | `consistent` | about 1 / (n + 1) | some 10 to 30 % above the mean | 2 KB a shard |
+/// | `consistent` | about 1 / (n + 1) | some 5 to 30 % above the mean | 2 KB a shard |
 ///
 /// Neighbours in key order are on any shards: a range query asks them all. Many rows of one key are on one shard
 /// however good the hash; see `shard_key_advisor` and `directory_router`.
