@@ -74,6 +74,12 @@ TEST_CASE("keys move while processes and the driver die and come back") {
   CHECK(all.restarts > static_cast<std::uint64_t>(schedules));
 }
 
+TEST_CASE("keys move while the driver dies at every other batch") {
+  const tally all = run_schedules("driver", {.driver_deaths_in_1000 = 80}, schedules);
+  check(all);
+  CHECK(all.restarts > static_cast<std::uint64_t>(schedules));
+}
+
 TEST_CASE("keys move while everything goes wrong") {
   const tally all = run_schedules("both", {.errors_in_1000 = 15, .deaths_in_1000 = 6}, schedules);
   check(all);

@@ -31,7 +31,8 @@ enum class fate { well, fails_before, fails_after, fails_and_comes_late, dies_be
 
 struct reshard_faults {
   std::uint64_t errors_in_1000 = 0;
-  std::uint64_t deaths_in_1000 = 0;
+  std::uint64_t deaths_in_1000 = 0;         // of any process at any call
+  std::uint64_t driver_deaths_in_1000 = 0;  // of the driver, at any of its calls
 };
 
 class reshard_world;
@@ -148,7 +149,8 @@ class reshard_world {
     if (random.chance(faults_.errors_in_1000, 1000)) {
       constexpr std::array kinds{fate::fails_before, fate::fails_after, fate::fails_and_comes_late};
       drawn = kinds[random.below(kinds.size())];
-    } else if (random.chance(faults_.deaths_in_1000, 1000)) {
+    } else if (random.chance(faults_.deaths_in_1000 + (acting_ == processes ? faults_.driver_deaths_in_1000 : 0),
+                             1000)) {
       drawn = random.chance(1, 2) ? fate::dies_before : fate::dies_after;
     }
     if (drawn == fate::dies_before) die();
@@ -338,6 +340,8 @@ class reshard_world {
     if (!reshard.state().confirmed && all_settled()) {
       static_cast<void>(reshard.confirm(announced_.step));
     }
+    // Who is in a hurry gets nowhere.
+    if (random.chance(1, 8)) static_cast<void>(reshard.advance());
     const auto progress = reshard.step();
     if (!progress || *progress == reshard_progress::waiting) return;
     if (*progress == reshard_progress::conflicts) return complain("a conflict where there is none");
