@@ -169,7 +169,7 @@ class reshard_access {
     }
     // The target may have had something newer. Usually another writer's, of which the source knows: then ours has been
     // overwritten. But where others write under `done` already, ours is a write that nobody has seen or will see.
-    if (!rule.reads_target || *there <= base()) return at_source;
+    if (!rule.reads_target || there->version <= base()) return at_source;
     return write_at(target_, reshard_fault::target_failed, base(), key, make);
   }
 

@@ -72,7 +72,7 @@ class reshard_worker {
     if (record.version == 0 || record.version > base_) return false;
     auto there = bring_up_to(target_, key, guess, record);
     if (!there) return unexpected<error_type>{std::move(there).error()};
-    if (*there == record.version) ++count;
+    if (there->stored) ++count;
     return true;
   }
 
