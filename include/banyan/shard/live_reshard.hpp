@@ -146,22 +146,26 @@ class live_reshard {
     if (step < state_.step || state_.confirmed) return {};
     reshard_state next = state_;
     next.confirmed = true;
-    return keep(std::move(next));
+    if (!keep(std::move(next))) return failed(reshard_fault::save_failed);
+    return {};
   }
 
   /// Does the next batch of this phase's work, if it is time.
   expected<reshard_progress, error_type> step(time_point now = Clock::now()) {
     conflicts_.clear();
     if (state_.settled()) return reshard_progress::settled;
-    const bool works = state_.pass != reshard_pass::complete;
     // What is copied too early is copied in vain, and verified too early means not verified.
     if (!state_.confirmed) return reshard_progress::waiting;
-    if (!works) {
+    if (state_.pass == reshard_pass::complete) {
       const bool stuck = state_.phase == reshard_phase::verify && state_.conflicts != 0;
       return stuck ? reshard_progress::conflicts : reshard_progress::ready;
     }
     if (now < resumes_at()) return reshard_progress::throttled;
-    if (auto done = batch(now); !done) return unexpected<error_type>{std::move(done).error()};
+    reshard_state next = state_;
+    auto scanned = worker_.batch(next, options_.batch, conflicts_);
+    if (!scanned) return unexpected<error_type>{std::move(scanned).error()};
+    wait_for(*scanned, now);
+    if (!keep(std::move(next))) return failed(reshard_fault::save_failed);
     return reshard_progress::worked;
   }
 
@@ -198,7 +202,8 @@ class live_reshard {
     if (state_.phase != reshard_phase::verify) return failed(reshard_fault::not_ready);
     reshard_state next = state_;
     begin_work(next);
-    return keep(std::move(next));
+    if (!keep(std::move(next))) return failed(reshard_fault::save_failed);
+    return {};
   }
 
   /// No batch begins before `until`. `resume` takes that back.
@@ -217,18 +222,16 @@ class live_reshard {
   }
 
  private:
-  using status = expected<void, error_type>;
-
   static unexpected<error_type> failed(reshard_fault fault) {
     return unexpected<error_type>{error_type{fault, std::nullopt}};
   }
 
   // Nothing becomes our state before it is durable.
-  status keep(reshard_state next) {
+  [[nodiscard]] bool keep(reshard_state next) {
     ++next.revision;
-    if (!save_(next.revision, std::string_view{to_text(next)})) return failed(reshard_fault::save_failed);
+    if (!save_(next.revision, std::string_view{to_text(next)})) return false;
     state_ = std::move(next);
-    return {};
+    return true;
   }
 
   expected<reshard_announcement, error_type> change(reshard_phase phase) {
@@ -239,7 +242,7 @@ class live_reshard {
     next.pass = reshard_pass::complete;
     next.cursor.clear();
     if (phase == reshard_phase::backfill || phase == reshard_phase::verify) begin_work(next);
-    if (auto kept = keep(std::move(next)); !kept) return unexpected<error_type>{std::move(kept).error()};
+    if (!keep(std::move(next))) return failed(reshard_fault::save_failed);
     return announcement();
   }
 
@@ -247,14 +250,6 @@ class live_reshard {
     state.pass = reshard_pass::over_source;
     state.cursor.clear();
     state.conflicts = 0;
-  }
-
-  status batch(time_point now) {
-    reshard_state next = state_;
-    auto scanned = worker_.batch(next, options_.batch, conflicts_);
-    if (!scanned) return unexpected<error_type>{std::move(scanned).error()};
-    wait_for(*scanned, now);
-    return keep(std::move(next));
   }
 
   void wait_for(std::size_t records, time_point now) noexcept {
