@@ -140,8 +140,16 @@ TEST_CASE("live_reshard goes from source to target, phase by phase") {
   CHECK_FALSE(f.access.read(4)->has_value());
   CHECK(*f.access.put(5, "both") == 2);
   CHECK(f.source.rows.at(5).value == "both");
+  f.go_to(reshard, reshard_phase::handover);
+  CHECK(*f.access.put(6, "handed over") == banyan::generation_base(1) + 1);
+  CHECK(f.source.rows.at(6).version == banyan::generation_base(1));
+  CHECK(f.source.rows.at(6).value == "old 6");
+  CHECK(*f.access.erase(1'000) == banyan::generation_base(1) + 1);  // one that never was
+  CHECK(f.source.rows.at(1'000).version == banyan::generation_base(1));
+  CHECK(reshard.roll_back().error().fault == reshard_fault::too_late);
   f.go_to(reshard, reshard_phase::done);
   CHECK_FALSE(reshard.settled());
+  f.source.broken = true;
   CHECK(*f.access.put(5, "target only") == banyan::generation_base(1) + 1);
   CHECK(f.source.rows.at(5).value == "both");
   CHECK(**f.access.read(5) == "target only");
@@ -150,6 +158,7 @@ TEST_CASE("live_reshard goes from source to target, phase by phase") {
   CHECK(reshard.settled());
   CHECK(*reshard.step(f.now) == reshard_progress::settled);
   CHECK(reshard.advance().error().fault == reshard_fault::not_ready);
+  f.source.broken = false;
   // The next one starts where this one ended.
   banyan::reshard_access<plain_store> next{f.target, f.source, 2};
   next.adopt({2, 1, reshard_phase::prepared});
@@ -322,7 +331,7 @@ TEST_CASE("a saved state is read back, and nothing else is") {
         banyan::reshard_state_error::damaged);
   std::string content = text.substr(0, text.rfind(" check="));
   CHECK(banyan::parse_reshard_state(signed_as(content)));
-  content.replace(content.find("phase=3"), 7, "phase=8");
+  content.replace(content.find("phase=3"), 7, "phase=9");
   CHECK(banyan::parse_reshard_state(signed_as(content)).error() == banyan::reshard_state_error::damaged);
 }
 
@@ -389,7 +398,7 @@ TEST_CASE("a process takes up phases in order, and settles when its calls have")
   CHECK(f.target.rows.empty());  // still by the rule of the phase it began under
   CHECK(access.settled_step() == 4);
   CHECK(access.wait_settled(4, banyan::steady_clock::now()));
-  CHECK(access.adopt({1, 6, reshard_phase::done}) == reshard_adoption::left_behind);
+  CHECK(access.adopt({1, 6, reshard_phase::handover}) == reshard_adoption::left_behind);
   CHECK(access.read(1).error().fault == reshard_fault::left_behind);
   CHECK(access.put(1, "x").error().fault == reshard_fault::left_behind);
   CHECK(access.adopt({1, 5, reshard_phase::cutover}) == reshard_adoption::left_behind);

@@ -116,7 +116,8 @@ TEST_CASE("no increment is lost while keys move under threads of two processes")
 }
 
 TEST_CASE("whoever stops in the middle of a call, the others go on") {
-  for (const auto phase : {reshard_phase::dual_write, reshard_phase::verify, reshard_phase::cutover}) {
+  for (const auto phase :
+       {reshard_phase::dual_write, reshard_phase::verify, reshard_phase::cutover, reshard_phase::handover}) {
     word_store source;
     word_store target;
     banyan::reshard_access<word_store> access{source, target, 1};

@@ -26,7 +26,7 @@ namespace banyan {
 
 /// Moves keys from a source to a target while both are in use:
 ///
-///     prepared --> dual_write --> backfill --> verify --> cutover --> done
+///     prepared --> dual_write --> backfill --> verify --> cutover --> handover --> done
 ///         |             |             |           |          |
 ///         |             |             |           |          v
 ///         |             |             |           |    rolling_back
@@ -40,6 +40,7 @@ namespace banyan {
 /// | backfill | source, then target if it can | source | copies all records |
 /// | verify, rolling_back | source, then target | source, and brings the target along | verify: compares and mends |
 /// | cutover | source, then target | target | |
+/// | handover | seals the key at the source, once, then target | target | |
 /// | done | target | target | |
 ///
 /// One process has the driver (this class); all processes read and write by a `reshard_access`. The driver says which
@@ -58,9 +59,10 @@ namespace banyan {
 /// stores before the rest is confirmed.
 ///
 /// **Why nothing is lost, stale or undead.** The only atomic thing needed is `put_if` for one key.
-/// 1. A version of a key names one record: until `done` the source gives the versions, and gives each once; those the
-///    target gives from then on are above them (see `generation_base`).
-/// 2. Until `done` a key's version at the source is at least that at the target: writes go there first, and all else
+/// 1. A version of a key names one record: the source gives the versions, and gives each once; those the target gives
+/// from
+///    `handover` on are above them (see `generation_base`).
+/// 2. Until then a key's version at the source is at least that at the target: writes go there first, and all else
 ///    that reaches the target is a record the source had. A record never replaces a newer one, so a copy that comes
 ///    late, twice, or after a deletion changes nothing; a deletion is a record like any other.
 /// 3. While reads ask the source, it alone decides, and the target does not matter. Hence writes may miss a target that
@@ -71,8 +73,12 @@ namespace banyan {
 ///    target has all that was ever acknowledged or seen, and reads may go to either: `verify` beside `cutover`, in
 ///    either direction.
 /// 5. Under `cutover` every write is at the source before it can be seen, so going back loses nothing.
-/// 6. `done` beside `cutover`: all read the target, so it decides. A writer under `cutover` whose record the target
-///    refuses in favour of one by a writer under `done` has not been seen, and writes again there.
+/// 6. `handover` beside `cutover`: all read the target, but source and target must not both give versions to a key. So
+///    whoever first writes a key under `handover` seals it at the source, by a record of the version `generation_base`.
+///    What was written there before is brought to the target as that record; who comes later, under `cutover`, finds
+///    the seal and writes at the target as well. Without such a seal, increments were counted twice: one that the
+///    target refused could not know whether a later one, built on it, had been accepted.
+/// 7. `done` beside `handover`: the target decides, and the source is not needed any more.
 ///
 /// Both passes of verifying matter: over the source for what the target misses, over the target for what the source
 /// does not know, such as the remains of an earlier attempt. Those, and equal versions with different values (compared
@@ -169,8 +175,8 @@ class live_reshard {
     return reshard_progress::worked;
   }
 
-  /// Goes to the next phase, once this one's work is done and confirmed; else `not_ready`. From `cutover` there is no
-  /// way back. Repeated by mistake it does no harm: the new phase is not confirmed.
+  /// Goes to the next phase, once this one's work is done and confirmed; else `not_ready`. There is no way back once
+  /// `cutover` has been left. Repeated by mistake it does no harm: the new phase is not confirmed.
   expected<reshard_announcement, error_type> advance() {
     if (!state_.confirmed || state_.settled() || state_.pass != reshard_pass::complete)
       return failed(reshard_fault::not_ready);
@@ -180,11 +186,12 @@ class live_reshard {
                       : static_cast<reshard_phase>(static_cast<std::uint8_t>(state_.phase) + 1));
   }
 
-  /// Goes back, from any phase before `done`; `too_late` there. The source has everything. While reads may go to the
+  /// Goes back, from any phase up to `cutover`; `too_late` then. The source has everything. While reads may go to the
   /// target, that takes a phase of its own, `rolling_back`: confirm it, then `advance()`. Else it is `rolled_back` at
   /// once, and confirming that is all. Repeated it does nothing.
   expected<reshard_announcement, error_type> roll_back() {
     switch (state_.phase) {
+      case reshard_phase::handover:
       case reshard_phase::done:
         return failed(reshard_fault::too_late);
       case reshard_phase::rolling_back:

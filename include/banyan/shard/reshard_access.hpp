@@ -39,8 +39,8 @@ enum class reshard_adoption {
 ///
 /// Operations on one key are linearizable over all processes and phases. A write that returns an error may have taken
 /// effect, or take effect later (as with any database that does not answer), except where the fault says that nothing
-/// was written. A write leads to a read and a conditional write of the store that gives the version, and one write of
-/// the other; it repeats where another writer came first, 100 times at most.
+/// was written. A write takes a read and a conditional write of the store that gives the version, and a conditional
+/// write of the other; it repeats where another writer came first, 100 times at most.
 ///
 /// The stores must outlive the object, and calls must have ended when it dies. Thread-safe. Lock-free, apart from what
 /// the stores, `moves` and `update`'s function do: no call waits for another, nor for a change of phase.
@@ -150,52 +150,90 @@ class reshard_access {
     return unexpected<error_type>{error_type{fault, std::move(cause)}};
   }
 
+  [[nodiscard]] std::uint64_t base() const noexcept { return generation_base(generation_); }
+
   template <class Make>
   expected<std::uint64_t, error_type> write(const key_type& key, Make&& make) {
     const auto pass = gate_.enter();
     if (!pass) return refusal();
-    if (!moves(key)) return write_at(source_, reshard_fault::source_failed, 0, key, make);
+    if (!moves(key)) return write_at(source_, reshard_fault::source_failed, key, make);
     const reshard_rule rule = rule_of(pass.phase());
-    if (!rule.writes_source) return write_at(target_, reshard_fault::target_failed, base(), key, make);
-    record_type written;
-    std::uint64_t before = 0;
-    const auto at_source = write_at(source_, reshard_fault::source_failed, 0, key, make, &written, &before);
-    if (!at_source || !rule.writes_target) return at_source;
-    const auto there = detail::bring_up_to(target_, key, before, written);
-    if (!there) {
-      if (!rule.may_miss_target) return unexpected<error_type>{there.error()};
-      missed_.fetch_add(1, std::memory_order_relaxed);  // a count, and no more
-      return at_source;
-    }
-    // The target may have had something newer. Usually another writer's, of which the source knows: then ours has been
-    // overwritten. But where others write under `done` already, ours is a write that nobody has seen or will see.
-    if (!rule.reads_target || there->version <= base()) return at_source;
-    return write_at(target_, reshard_fault::target_failed, base(), key, make);
+    return rule.writes_source ? write_by_source(rule, key, make) : write_by_target(rule.hands_over, key, make);
   }
 
-  [[nodiscard]] std::uint64_t base() const noexcept { return generation_base(generation_); }
-
-  // Reads, and writes what `make` makes of it with the next version, above `least`, until nobody came between.
+  // Reads, and writes what `make` makes of it with the next version, until nobody came between.
   template <class Store, class Make>
-  expected<std::uint64_t, error_type> write_at(Store& store, reshard_fault fault, std::uint64_t least,
-                                               const key_type& key, Make& make, record_type* written = nullptr,
-                                               std::uint64_t* before = nullptr) {
+  expected<std::uint64_t, error_type> write_at(Store& store, reshard_fault fault, const key_type& key, Make& make) {
     for (int attempt = 0; attempt < detail::reshard_attempts; ++attempt) {
       auto seen = store.read(key);
       if (!seen) return failed(fault, std::move(seen).error());
-      record_type next{(seen->version > least ? seen->version : least) + 1, make(std::as_const(seen->value))};
-      if (written != nullptr && next.version > base()) return failed(reshard_fault::version_used);
+      const record_type next{seen->version + 1, make(std::as_const(seen->value))};
       auto stored = store.put_if(key, seen->version, next);
       if (!stored) return failed(fault, std::move(stored).error());
-      if (!*stored) continue;
-      const std::uint64_t version = next.version;
-      if (written != nullptr) {
-        *written = std::move(next);
-        *before = seen->version;
-      }
-      return version;
+      if (*stored) return next.version;
     }
     return failed(reshard_fault::contended);
+  }
+
+  template <class Make>
+  expected<std::uint64_t, error_type> write_by_source(const reshard_rule& rule, const key_type& key, Make& make) {
+    for (int attempt = 0; attempt < detail::reshard_attempts; ++attempt) {
+      auto seen = source_.read(key);
+      if (!seen) return failed(reshard_fault::source_failed, std::move(seen).error());
+      if (seen->version + 1 >= base()) {
+        // Sealed: others write under `handover` already, so we may.
+        if (seen->version == base() && rule.reads_target) return write_by_target(true, key, make);
+        return failed(reshard_fault::version_used);
+      }
+      const record_type next{seen->version + 1, make(std::as_const(seen->value))};
+      auto stored = source_.put_if(key, seen->version, next);
+      if (!stored) return failed(reshard_fault::source_failed, std::move(stored).error());
+      if (!*stored) continue;
+      if (!rule.writes_target) return next.version;
+      // Where the target has something newer, that was made of ours, or in its place, at the source.
+      const auto there = detail::bring_up_to(target_, key, seen->version, next);
+      if (there) return next.version;
+      if (!rule.may_miss_target) return unexpected<error_type>{there.error()};
+      missed_.fetch_add(1, std::memory_order_relaxed);  // a count, and no more
+      return next.version;
+    }
+    return failed(reshard_fault::contended);
+  }
+
+  template <class Make>
+  expected<std::uint64_t, error_type> write_by_target(bool hands_over, const key_type& key, Make& make) {
+    for (int attempt = 0; attempt < detail::reshard_attempts; ++attempt) {
+      auto seen = target_.read(key);
+      if (!seen) return failed(reshard_fault::target_failed, std::move(seen).error());
+      if (hands_over && seen->version < base()) {
+        if (auto fault = hand_over(key, seen->version)) return unexpected<error_type>{*std::move(fault)};
+        continue;
+      }
+      const record_type next{(seen->version < base() ? base() : seen->version) + 1, make(std::as_const(seen->value))};
+      auto stored = target_.put_if(key, seen->version, next);
+      if (!stored) return failed(reshard_fault::target_failed, std::move(stored).error());
+      if (*stored) return next.version;
+    }
+    return failed(reshard_fault::contended);
+  }
+
+  // Makes the source's last record final, and brings it to the target. From then on the target gives the versions.
+  std::optional<error_type> hand_over(const key_type& key, std::uint64_t guess) {
+    for (int attempt = 0; attempt < detail::reshard_attempts; ++attempt) {
+      auto last = source_.read(key);
+      if (!last) return error_type{reshard_fault::source_failed, std::move(last).error()};
+      if (last->version > base()) return error_type{reshard_fault::version_used, std::nullopt};
+      const record_type sealed{base(), std::move(last->value)};
+      if (last->version < base()) {
+        auto stored = source_.put_if(key, last->version, sealed);
+        if (!stored) return error_type{reshard_fault::source_failed, std::move(stored).error()};
+        if (!*stored) continue;
+      }
+      auto there = detail::bring_up_to(target_, key, guess, sealed);
+      if (!there) return std::move(there).error();
+      return std::nullopt;
+    }
+    return error_type{reshard_fault::contended, std::nullopt};
   }
 
   Source& source_;

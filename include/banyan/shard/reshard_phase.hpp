@@ -12,12 +12,13 @@ enum class reshard_phase : std::uint8_t {
   backfill,
   verify,
   cutover,
+  handover,
   done,
   rolling_back,
   rolled_back
 };
 
-inline constexpr std::uint8_t reshard_phases = 8;
+inline constexpr std::uint8_t reshard_phases = 9;
 
 [[nodiscard]] constexpr std::string_view to_string(reshard_phase phase) noexcept {
   switch (phase) {
@@ -31,6 +32,8 @@ inline constexpr std::uint8_t reshard_phases = 8;
       return "verify";
     case reshard_phase::cutover:
       return "cutover";
+    case reshard_phase::handover:
+      return "handover";
     case reshard_phase::done:
       return "done";
     case reshard_phase::rolling_back:
@@ -50,34 +53,36 @@ struct reshard_announcement {
   friend constexpr bool operator==(const reshard_announcement&, const reshard_announcement&) = default;
 };
 
-/// How keys that move are read and written in a phase. O(1), wait-free.
+/// How keys that move are read and written in a phase.
 struct reshard_rule {
-  bool writes_source;        ///< first, and the source gives the version
-  bool writes_target;        ///< then (or alone, and the target gives the version)
-  bool may_miss_target;      ///< a write counts although the target failed
-  bool reads_target;         ///< otherwise the source
-  bool brings_target_along;  ///< a read returns once the target is as new as what it returns
-
-  friend constexpr bool operator==(const reshard_rule&, const reshard_rule&) = default;
+  bool writes_source = false;        ///< first, and the source gives the version
+  bool writes_target = false;        ///< then (or alone, and the target gives the version)
+  bool may_miss_target = false;      ///< a write counts although the target failed
+  bool reads_target = false;         ///< otherwise the source
+  bool brings_target_along = false;  ///< a read returns once the target is as new as what it returns
+  bool hands_over = false;           ///< a write seals the key at the source before the target gives a version
 };
 
+/// O(1), wait-free.
 [[nodiscard]] constexpr reshard_rule rule_of(reshard_phase phase) noexcept {
   switch (phase) {
     case reshard_phase::dual_write:
     case reshard_phase::backfill:
-      return {true, true, true, false, false};
+      return {.writes_source = true, .writes_target = true, .may_miss_target = true};
     case reshard_phase::verify:
     case reshard_phase::rolling_back:
-      return {true, true, false, false, true};
+      return {.writes_source = true, .writes_target = true, .brings_target_along = true};
     case reshard_phase::cutover:
-      return {true, true, false, true, false};
+      return {.writes_source = true, .writes_target = true, .reads_target = true};
+    case reshard_phase::handover:
+      return {.writes_target = true, .reads_target = true, .hands_over = true};
     case reshard_phase::done:
-      return {false, true, false, true, false};
+      return {.writes_target = true, .reads_target = true};
     case reshard_phase::prepared:
     case reshard_phase::rolled_back:
       break;
   }
-  return {true, false, false, false, false};
+  return {.writes_source = true};
 }
 
 }  // namespace banyan

@@ -18,7 +18,8 @@ struct reshard_record {
 /// fit a signed number of 64 bits, as databases have them.
 inline constexpr std::uint32_t max_reshard_generation = 32'767;
 
-/// Versions given by the target of a reshard are above this, all others below it. O(1), wait-free.
+/// Versions given by the target of a reshard are above this, those given by the source below; this one marks the last
+/// record of a key at the source. O(1), wait-free.
 [[nodiscard]] constexpr std::uint64_t generation_base(std::uint32_t generation) noexcept {
   return std::uint64_t{generation} << 48;
 }

@@ -68,8 +68,8 @@ class reshard_worker {
   }
 
   verdict copy(const key_type& key, const record_type& record, std::uint64_t guess, std::uint64_t& count) {
-    // Version 0 could be copied nowhere, and those of this generation are the target's to give.
-    if (record.version == 0 || record.version > base_) return false;
+    // Version 0 could be copied nowhere, and those of this generation the source does not give.
+    if (record.version == 0 || record.version >= base_) return false;
     auto there = bring_up_to(target_, key, guess, record);
     if (!there) return unexpected<error_type>{std::move(there).error()};
     if (there->stored) ++count;
