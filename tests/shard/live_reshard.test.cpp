@@ -273,14 +273,22 @@ TEST_CASE("another driver goes on from the saved state, and only from the same r
   // One that has slept since then is refused by the journal, and changes nothing.
   driver sleeper{f.source, f.target, f.save(), options, *banyan::parse_reshard_state(half_way)};
   CHECK(sleeper.step(f.now).error().fault == reshard_fault::save_failed);
-  CHECK(sleeper.roll_back().error().fault == reshard_fault::save_failed);
   CHECK(sleeper.phase() == reshard_phase::backfill);
+  f.newest = 0;  // from now on it does nothing, whatever the journal would say
+  CHECK(sleeper.step(f.now).error().fault == reshard_fault::save_failed);
+  CHECK(sleeper.roll_back().error().fault == reshard_fault::save_failed);
+  CHECK(sleeper.advance().error().fault == reshard_fault::save_failed);
+  CHECK(sleeper.confirm(3).error().fault == reshard_fault::save_failed);
+  CHECK(sleeper.verify_again().error().fault == reshard_fault::save_failed);
+  CHECK(f.newest == 0);
+  f.newest = second.state().revision;
 
   f.refuses = true;
   CHECK(second.advance().error().fault == reshard_fault::save_failed);
   CHECK(second.phase() == reshard_phase::backfill);
   f.refuses = false;
-  CHECK(second.advance()->phase == reshard_phase::verify);
+  driver third = f.resume(options);
+  CHECK(third.advance()->phase == reshard_phase::verify);
 
   auto other = options;
   other.target_version = 6;

@@ -299,25 +299,36 @@ class reshard_world {
     if (faults_.errors_in_1000 == 0) complain("a call failed without a fault");
   }
 
-  bool save(std::string_view text) {
+  bool save(std::uint64_t revision, std::string_view text) {
     const fate drawn = before_effect("save");
-    if (drawn == fate::fails_before || drawn == fate::fails_and_comes_late) return false;
-    saved_ = text;
+    const auto store = [this, revision, kept = std::string{text}] {
+      if (revision <= state().revision) return false;
+      saved_ = kept;
+      return true;
+    };
+    bool stored = false;
+    if (drawn == fate::fails_and_comes_late) {
+      later(store);
+    } else if (drawn != fate::fails_before) {
+      stored = store();
+    }
     after_effect(drawn);
-    return drawn == fate::well;
+    return stored && drawn == fate::well;
   }
 
   void drive() {
     while (!ending_) {
       try {
-        const auto keep = [this](std::uint64_t, std::string_view text) { return save(text); };
+        const auto keep = [this](std::uint64_t revision, std::string_view text) { return save(revision, text); };
         const reshard_options options{.generation = 1, .batch = 1 + random.below(3)};
         live_reshard reshard =
             saved_.empty()
                 ? live_reshard<simulated_store, simulated_store, decltype(keep)>{source, target, keep, options}
                 : live_reshard<simulated_store, simulated_store, decltype(keep)>{source, target, keep, options,
                                                                                  state()};
-        while (!reshard.settled() && !ending_) drive_on(reshard);
+        bool goes_on = true;
+        while (goes_on && !reshard.settled() && !ending_) goes_on = drive_on(reshard);
+        if (!goes_on) continue;
         settled_ = reshard.settled();
         repaired = reshard.state().repaired;
         return;
@@ -327,8 +338,9 @@ class reshard_world {
     }
   }
 
+  // False when the driver has to be replaced.
   template <class Reshard>
-  void drive_on(Reshard& reshard) {
+  bool drive_on(Reshard& reshard) {
     announced_ = reshard.announcement();
     fiber::pause();
     const auto all_settled = [&] {
@@ -337,20 +349,24 @@ class reshard_world {
       }
       return true;
     };
-    if (!reshard.state().confirmed && all_settled()) {
-      static_cast<void>(reshard.confirm(announced_.step));
-    }
+    const auto in_order = [](const auto& result) {
+      return result.has_value() || result.error().fault != reshard_fault::save_failed;
+    };
+    if (!reshard.state().confirmed && all_settled() && !in_order(reshard.confirm(announced_.step))) return false;
     // Who is in a hurry gets nowhere.
-    if (random.chance(1, 8)) static_cast<void>(reshard.advance());
+    if (random.chance(1, 8) && !in_order(reshard.advance())) return false;
     const auto progress = reshard.step();
-    if (!progress || *progress == reshard_progress::waiting) return;
-    if (*progress == reshard_progress::conflicts) return complain("a conflict where there is none");
+    if (!progress) return in_order(progress);
+    if (*progress == reshard_progress::waiting) return true;
+    if (*progress == reshard_progress::conflicts) complain("a conflict where there is none");
     if (roll_back_wanted && reshard.phase() == roll_back_at && random.chance(1, 3)) {
-      static_cast<void>(reshard.roll_back());
-    } else if (*progress == reshard_progress::ready) {
-      compare_stores(reshard.phase());
-      if (random.chance(1, 3)) static_cast<void>(reshard.advance());
+      return in_order(reshard.roll_back());
     }
+    if (*progress == reshard_progress::ready) {
+      compare_stores(reshard.phase());
+      if (random.chance(1, 3)) return in_order(reshard.advance());
+    }
+    return true;
   }
 
   // Where nothing fails, the passes leave the target as the source is, but for keys that are being written.

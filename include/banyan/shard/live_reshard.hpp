@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -84,17 +85,18 @@ namespace banyan {
 /// does not know, such as the remains of an earlier attempt. Those, and equal versions with different values (compared
 /// by `equal`), mean that somebody writes past `reshard_access`; they are `conflicts` and keep `verify` from ending.
 ///
-/// **Crashes.** `save(revision, text)` must make `to_text(state())` durable and say whether it did; it may refuse a
-/// revision that is not above the saved one, so that a second driver gets nowhere. A batch is saved after it took
-/// effect, a phase before it is announced. A new driver goes on from the saved text: it repeats at most one batch, and
-/// each batch may be repeated. At most one driver at a time otherwise; the caller sees to that.
+/// **Crashes.** `save(revision, text)` must store the text, durably, unless the revision stored is as high or higher,
+/// in one atomic step, and say whether it did. A batch is saved after it took effect, a phase before it is announced.
+/// When `save` says no, or throws, it is not known what is saved, nor what a process that joins has been told; so this
+/// driver does nothing more but say `save_failed`. After that, as after a crash, make a new one from the saved text: it
+/// repeats at most one batch, and each batch may be repeated. If two drivers are at work, only one gets anywhere.
 ///
 /// After `settled()`, nobody needs the keys at the source (or, rolled back, at the target) nor the marks of deletions.
 /// They may be removed once no call that failed can still have an effect. Until then, queries over a whole store find
 /// keys there that are not its any more: `reshard_shards` shows how to leave them out.
 ///
-/// One thread at a time; calls block on the stores and `save`, whose exceptions are let through (then the same call may
-/// be made again). Each call does O(batch) store calls.
+/// One thread at a time; calls block on the stores and `save`, whose exceptions are let through (after one of a store
+/// the same call may be made again). Each call does O(batch) store calls.
 ///
 /// Source: the barrier between phases from I. Rae et al., "Online, asynchronous schema change in F1", VLDB 2013; reads
 /// that write back from H. Attiya, A. Bar-Noy, D. Dolev, "Sharing memory robustly in message-passing systems", JACM 42
@@ -148,6 +150,7 @@ class live_reshard {
   /// All processes run under the step announced, and none has calls under way that began before. An older step, or one
   /// confirmed already, does nothing.
   expected<void, error_type> confirm(std::uint64_t step) {
+    if (in_doubt_) return failed(reshard_fault::save_failed);
     if (step > state_.step) return failed(reshard_fault::another_driver);
     if (step < state_.step || state_.confirmed) return {};
     reshard_state next = state_;
@@ -159,6 +162,7 @@ class live_reshard {
   /// Does the next batch of this phase's work, if it is time.
   expected<reshard_progress, error_type> step(time_point now = Clock::now()) {
     conflicts_.clear();
+    if (in_doubt_) return failed(reshard_fault::save_failed);
     if (state_.settled()) return reshard_progress::settled;
     // What is copied too early is copied in vain, and verified too early means not verified.
     if (!state_.confirmed) return reshard_progress::waiting;
@@ -178,6 +182,7 @@ class live_reshard {
   /// Goes to the next phase, once this one's work is done and confirmed; else `not_ready`. There is no way back once
   /// `cutover` has been left. Repeated by mistake it does no harm: the new phase is not confirmed.
   expected<reshard_announcement, error_type> advance() {
+    if (in_doubt_) return failed(reshard_fault::save_failed);
     if (!state_.confirmed || state_.settled() || state_.pass != reshard_pass::complete)
       return failed(reshard_fault::not_ready);
     if (state_.phase == reshard_phase::verify && state_.conflicts != 0) return failed(reshard_fault::not_ready);
@@ -190,6 +195,7 @@ class live_reshard {
   /// target, that takes a phase of its own, `rolling_back`: confirm it, then `advance()`. Else it is `rolled_back` at
   /// once, and confirming that is all. Repeated it does nothing.
   expected<reshard_announcement, error_type> roll_back() {
+    if (in_doubt_) return failed(reshard_fault::save_failed);
     switch (state_.phase) {
       case reshard_phase::handover:
       case reshard_phase::done:
@@ -206,6 +212,7 @@ class live_reshard {
 
   /// Verifies from the beginning; only under `verify`, else `not_ready`.
   expected<void, error_type> verify_again() {
+    if (in_doubt_) return failed(reshard_fault::save_failed);
     if (state_.phase != reshard_phase::verify) return failed(reshard_fault::not_ready);
     reshard_state next = state_;
     begin_work(next);
@@ -236,7 +243,10 @@ class live_reshard {
   // Nothing becomes our state before it is durable.
   [[nodiscard]] bool keep(reshard_state next) {
     ++next.revision;
-    if (!save_(next.revision, std::string_view{to_text(next)})) return false;
+    const std::string text = to_text(next);
+    in_doubt_ = true;
+    if (!save_(next.revision, std::string_view{text})) return false;
+    in_doubt_ = false;
     state_ = std::move(next);
     return true;
   }
@@ -270,6 +280,7 @@ class live_reshard {
   Save save_;
   reshard_options options_;
   reshard_state state_{};
+  bool in_doubt_ = false;                      // whether the latest save has had its effect
   time_point not_before_ = time_point::min();  // for the rate
   time_point paused_until_ = time_point::min();
   std::vector<key_type> conflicts_{};

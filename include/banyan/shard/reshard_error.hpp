@@ -12,7 +12,7 @@ enum class reshard_fault {
   version_used,    ///< the source holds a version of this generation: the generation is not new; nothing was written
   no_phase,        ///< this process has not been told a phase yet; nothing was done
   left_behind,     ///< phases went on without this process, so it may do nothing more; nothing was done
-  save_failed,     ///< the state could not be saved; the phase is the one before
+  save_failed,     ///< it is not known what is saved: go on with a new driver from there
   not_ready,       ///< the phase has work left, or is not confirmed
   too_late,        ///< there is no way back from here
   another_driver,  ///< confirmed was a step that this driver has not announced
