@@ -120,6 +120,26 @@ TEST_CASE("ranges refuse what makes no sense, and nothing changes", "[shard][ran
   CHECK(reals.route(-banyan::testing::infinity) == 0);
 }
 
+TEST_CASE("any number of boundaries", "[shard][range]") {
+  std::vector<int> boundaries;
+  for (int count = 0; count < 400; ++count) {
+    const range_router<int> router{boundaries};
+    bool right = true;
+    for (int key = -2; key <= 2 * count + 2; ++key) {
+      const auto expected = std::upper_bound(boundaries.begin(), boundaries.end(), key) - boundaries.begin();
+      right = right && router.route(key) == static_cast<shard_id>(expected);
+    }
+    REQUIRE(right);
+    boundaries.push_back(2 * count);
+  }
+  std::vector<std::string> words;
+  for (char c = 'a'; c <= 'z'; ++c) words.emplace_back(1, c);
+  const range_router<std::string> alphabet{words};
+  for (char c = 'a'; c <= 'z'; ++c) {
+    CHECK(alphabet.route(std::string_view{&c, 1}) == static_cast<shard_id>(c - 'a' + 1));
+  }
+}
+
 TEST_CASE("routes agree with a map of boundaries", "[shard][range]") {
   const std::uint64_t seed = banyan::testing::derived_seed("range_router against std::map");
   CAPTURE(seed);
@@ -128,7 +148,7 @@ TEST_CASE("routes agree with a map of boundaries", "[shard][range]") {
     std::map<std::uint64_t, shard_id> model{{0, 0}};
     numbers router{{}, {0}};
     const auto range = 1 + random.below(300);
-    for (std::uint64_t i = 0; i < round % 40U; ++i) {
+    for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(round) % 40; ++i) {
       const std::uint64_t boundary = 1 + random.below(range);
       if (model.count(boundary) != 0) continue;
       const auto owner = static_cast<shard_id>(random.below(12));

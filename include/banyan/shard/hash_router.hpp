@@ -38,7 +38,7 @@ enum class hash_routing : std::uint8_t {
 /// | | moves when n shards become n + 1 | fullest shard | memory |
 /// | `modulo` | n / (n + 1) of all keys | as even as chance | 4 bytes a shard |
 /// | `numbered` | 1 / (n + 1) | as even as chance | 4 bytes a shard |
-/// | `consistent` | about 1 / (n + 1) | some 10 to 30 % above the mean | 2 KB a shard |
+/// | `consistent` | about 1 / (n + 1) | some 5 to 30 % above the mean | 2 KB a shard |
 ///
 /// Neighbours in key order are on any shards: a range query asks them all. Many rows of one key are on one shard
 /// however good the hash; see `shard_key_advisor` and `directory_router`.
@@ -62,8 +62,9 @@ class hash_router {
 
   /// These shards, with weights if given, on a ring. Throws `std::invalid_argument` for an empty list, a shard that is
   /// there twice, `no_shard`, a weight that is not above 0 and finite, and for bad options.
-  [[nodiscard]] static hash_router consistent(node_list<shard_id> shards, ring_options how = {}, Hash hash = {}) {
-    return {hash_routing::consistent, std::move(shards).nodes(), how, std::move(hash)};
+  [[nodiscard]] static hash_router consistent(const node_list<shard_id>& shards, ring_options how = {},
+                                              Hash hash = {}) {
+    return {hash_routing::consistent, shards.nodes(), how, std::move(hash)};
   }
 
   /// The shard of a key, never `no_shard`. Wait-free but for the hash, O(1), expected where consistent; throws what
@@ -91,7 +92,7 @@ class hash_router {
   [[nodiscard]] hash_router add(shard_id shard, double weight = 1) const {
     std::vector<weighted_node<shard_id>> nodes = shards_with_weights();
     nodes.push_back({shard, weight});
-    return changed(std::move(nodes));
+    return changed(nodes);
   }
 
   /// With one shard less; its keys go to the others. Throws `std::invalid_argument` for a shard that is not there, the
@@ -104,7 +105,7 @@ class hash_router {
       invalid_option("hash_router.shard", shard, "must be the last one where shards are numbered");
     }
     nodes.erase(nodes.begin() + (at - order_.begin()));
-    return changed(std::move(nodes));
+    return changed(nodes);
   }
 
   /// The same routes under another version.
@@ -128,7 +129,7 @@ class hash_router {
   }
 
  private:
-  hash_router(hash_routing how, std::vector<weighted_node<shard_id>> nodes, ring_options options, Hash hash)
+  hash_router(hash_routing how, const std::vector<weighted_node<shard_id>>& nodes, ring_options options, Hash hash)
       : how_{how}, options_{options}, hash_{std::move(hash)} {
     if (nodes.empty()) invalid_option("hash_router.shards", 0, "must be at least 1");
     std::vector<weighted_hash> hashes;
@@ -163,8 +164,8 @@ class hash_router {
     return nodes;
   }
 
-  [[nodiscard]] hash_router changed(std::vector<weighted_node<shard_id>> nodes) const {
-    hash_router fresh{how_, std::move(nodes), options_, hash_};
+  [[nodiscard]] hash_router changed(const std::vector<weighted_node<shard_id>>& nodes) const {
+    hash_router fresh{how_, nodes, options_, hash_};
     fresh.version_ = version_ + 1;
     return fresh;
   }

@@ -150,7 +150,6 @@ class shard_map {
   /// Pins the map as it is. Lock-free.
   [[nodiscard]] view read() const { return view{current_}; }
 
-  /// Lock-free.
   [[nodiscard]] std::uint64_t version() const { return current_.read()->version; }
 
   /// A copy. Lock-free but for copying.

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <banyan/core/invalid_option.hpp>
@@ -93,23 +93,24 @@ class slot_router {
 
   /// With all slots on these shards, as evenly as it goes, and as few as possible moved; slots that were not covered
   /// are. Throws `std::invalid_argument` for none, more than 16,384, one that is there twice, and `no_shard`.
-  [[nodiscard]] slot_router spread_over(std::vector<shard_id> shards) const {
+  [[nodiscard]] slot_router spread_over(const std::vector<shard_id>& shards) const {
     check_count(shards.size());
     for (const shard_id id : shards) detail::check_shard("slot_router.shards", id);
     const std::vector<shard_id> ids = detail::distinct_shards(shards);
     if (ids.size() != shards.size()) invalid_option("slot_router.shards", shards.size(), "must all be different");
-    // Who has most keeps the odd slot.
-    std::vector<std::pair<std::uint32_t, shard_id>> order;
-    for (const shard_id id : ids) order.emplace_back(slot_count(id), id);
-    std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-    std::vector<std::uint32_t> room(ids.size());
     const auto index = [&](shard_id id) {
       return static_cast<std::size_t>(std::lower_bound(ids.begin(), ids.end(), id) - ids.begin());
     };
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      room[index(order[i].second)] =
-          static_cast<std::uint32_t>(redis_slots / ids.size() + (i < redis_slots % ids.size() ? 1 : 0));
+    std::vector<std::uint32_t> had(ids.size());
+    for (const shard_id owner : owners_) {
+      if (detail::contains_shard(ids, owner)) ++had[index(owner)];
     }
+    // Who has most keeps the odd slot.
+    std::vector<std::size_t> order(ids.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return had[a] > had[b]; });
+    std::vector<std::uint32_t> room(ids.size(), static_cast<std::uint32_t>(redis_slots / ids.size()));
+    for (std::size_t i = 0; i < redis_slots % ids.size(); ++i) ++room[order[i]];
     slot_router fresh = *this;
     std::vector<std::size_t> homeless;
     for (std::size_t slot = 0; slot < redis_slots; ++slot) {
