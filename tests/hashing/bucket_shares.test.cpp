@@ -206,6 +206,45 @@ TEST_CASE("bucket shares: more owners than 16 bits can number", "[hashing][bucke
   for (std::uint64_t i = 0; i < 131'072; ++i) REQUIRE(shares.find(i << 47) < 65'530);
 }
 
+TEST_CASE("bucket shares: no weight is too light for a bucket", "[hashing][bucket_shares]") {
+  std::vector<member> members;
+  for (int i = 0; i < 20; ++i) members.push_back({i, 1});
+  bucket_shares shares;
+  shares.assign(std::vector<double>(20, 1.0), 0);
+  members.push_back({20, 1e5});
+  shares.add(1e5, 0);
+  CHECK(shares.buckets() == 32);
+  CHECK(worst(shares, members) < 32);
+  members[3].weight = 1e7;
+  shares.reweigh(3, 1e7, 0);
+  CHECK(worst(shares, members) < 32);
+  members.push_back({21, 1e-9});
+  shares.add(1e-9, 0);
+  CHECK(worst(shares, members) < 32);
+  std::vector<double> uneven(60, 1e-3);
+  uneven.push_back(1e6);
+  shares.assign(uneven, 0);
+  members.clear();
+  for (std::size_t i = 0; i < uneven.size(); ++i) members.push_back({static_cast<int>(i), uneven[i]});
+  CHECK(worst(shares, members) < 64);
+}
+
+// 512 buckets among 5: some have 103, a share being 102.4.
+TEST_CASE("bucket shares: a weight that grows a little costs its owner nothing", "[hashing][bucket_shares]") {
+  for (std::uint32_t which = 0; which < 5; ++which) {
+    bucket_shares shares;
+    shares.assign(std::vector<double>(5, 1.0), 512);
+    std::vector<member> members;
+    for (int i = 0; i < 5; ++i) members.push_back({i, 1});
+    const std::vector<int> before = names(shares, members);
+    for (const double weight : {1.0, 1.0001}) shares.reweigh(which, weight, 512);
+    const std::vector<int> after = names(shares, members);
+    for (std::size_t i = 0; i < after.size(); ++i) {
+      if (before[i] != after[i]) REQUIRE(after[i] == static_cast<int>(which));
+    }
+  }
+}
+
 TEST_CASE("bucket shares of nobody and of one", "[hashing][bucket_shares]") {
   bucket_shares shares;
   CHECK(shares.find(0) == banyan::detail::no_node);
