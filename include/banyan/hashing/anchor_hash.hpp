@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -15,6 +14,7 @@
 #include <banyan/hashing/detail/bucket_shares.hpp>
 #include <banyan/hashing/detail/multiply_high.hpp>
 #include <banyan/hashing/detail/node_check.hpp>
+#include <banyan/hashing/detail/node_look_ups.hpp>
 #include <banyan/hashing/hash_of.hpp>
 #include <banyan/hashing/node_list.hpp>
 #include <banyan/hashing/weighted_node.hpp>
@@ -51,9 +51,12 @@ struct anchor_options {
 ///
 /// Source of the promises: G. Mendelson et al., "AnchorHash: a scalable consistent hash", IEEE/ACM ToN 29(2), 2021.
 template <class Node, class Hash = stable_hash>
-class anchor_hash {
+class anchor_hash : public detail::node_look_ups<Node, anchor_hash<Node, Hash>> {
+  using look_ups = detail::node_look_ups<Node, anchor_hash>;
+  friend look_ups;
+  using look_ups::nodes_;
+
  public:
-  using node_type = Node;
   using options = anchor_options;
 
   anchor_hash() = default;
@@ -80,44 +83,6 @@ class anchor_hash {
       nodes_.push_back(std::move(node));
     }
     buckets_.assign(weights, buckets_for(0));
-  }
-
-  /// The node of a key; none when there are no nodes. Wait-free but for the copy of a node, O(1).
-  template <class Key>
-  [[nodiscard]] std::optional<Node> find(const Key& key) const {
-    const Node* const found = locate(key);
-    return found == nullptr ? std::nullopt : std::optional<Node>{*found};
-  }
-
-  /// As find, without the copy: valid until the next change. Null when there are no nodes.
-  template <class Key>
-  [[nodiscard]] const Node* locate(const Key& key) const {
-    const std::uint32_t found = buckets_.find(hash_(key));
-    return found == detail::no_node ? nullptr : &nodes_[found].node;
-  }
-
-  /// The first `n` nodes in the key's order of preference, all different; all nodes where there are fewer.
-  template <class Key>
-  [[nodiscard]] std::vector<Node> find_n(const Key& key, std::size_t n) const {
-    std::vector<Node> found;
-    n = std::min(n, size());
-    if (n == 0) return found;
-    found.reserve(n);
-    static_cast<void>(find_index(hash_(key), [&](std::uint32_t node) {
-      found.push_back(nodes_[node].node);
-      return found.size() == n;
-    }));
-    return found;
-  }
-
-  /// The first node in the key's order of preference for which `accept(node)` is true; each is asked at most once.
-  /// Expected O(1) for each of the first refusals, O(nodes) at worst. Throws what `accept` throws, and
-  /// `std::bad_alloc`.
-  template <class Key, class F>
-  [[nodiscard]] std::optional<Node> find_if(const Key& key, F accept) const {
-    const std::uint32_t found =
-        find_index(hash_(key), [&](std::uint32_t node) -> bool { return accept(nodes_[node].node); });
-    return found == detail::no_node ? std::nullopt : std::optional<Node>{nodes_[found].node};
   }
 
   /// Adds a node; false, and nothing changes, if it is there (see `set_weight`). O(buckets + moved log(nodes)). Throws
@@ -157,13 +122,8 @@ class anchor_hash {
     return true;
   }
 
-  [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
-  [[nodiscard]] bool empty() const noexcept { return nodes_.empty(); }
+  using look_ups::size;
   [[nodiscard]] bool contains(const Node& node) const { return position(node) != size(); }
-
-  /// Nodes and their weights, in no particular order.
-  [[nodiscard]] const std::vector<weighted_node<Node>>& weights() const& noexcept { return nodes_; }
-  [[nodiscard]] std::vector<weighted_node<Node>> weights() && noexcept { return std::move(nodes_); }
 
   /// Bytes allocated for look-ups and changes, apart from the nodes themselves.
   [[nodiscard]] std::size_t memory() const noexcept { return buckets_.memory(); }
@@ -201,9 +161,15 @@ class anchor_hash {
     return at;
   }
 
+  template <class Key>
+  [[nodiscard]] std::uint32_t number_of(const Key& key) const {
+    return buckets_.find(hash_(key));
+  }
+
   /// The key is hashed again for each further choice; when that has gone on for long, the rest come in turn.
-  template <class F>
-  [[nodiscard]] std::uint32_t find_index(std::uint64_t key_hash, F accept) const {
+  template <class Key, class F>
+  [[nodiscard]] std::uint32_t number_if(const Key& with_hash, F accept) const {
+    const std::uint64_t key_hash = hash_(with_hash);
     const std::uint32_t first = buckets_.find(key_hash);
     if (first == detail::no_node || accept(first)) return first;
     detail::asked_nodes asked{size()};
@@ -223,7 +189,6 @@ class anchor_hash {
 
   anchor_options how_{};
   Hash hash_{};
-  std::vector<weighted_node<Node>> nodes_;
   detail::bucket_shares buckets_;
 };
 

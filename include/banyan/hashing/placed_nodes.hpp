@@ -12,6 +12,7 @@
 
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/hashing/detail/node_check.hpp>
+#include <banyan/hashing/detail/node_look_ups.hpp>
 #include <banyan/hashing/hash_of.hpp>
 #include <banyan/hashing/node_change.hpp>
 #include <banyan/hashing/node_list.hpp>
@@ -46,9 +47,12 @@ typename P::options > &&requires(const P& p, std::uint64_t key_hash, bool (*acce
 ///
 /// Thread safety: const use by many threads; changes by one alone. A change that throws leaves all as it was.
 template <class Node, placement Placement, class Hash = stable_hash>
-class placed_nodes {
+class placed_nodes : public detail::node_look_ups<Node, placed_nodes<Node, Placement, Hash>> {
+  using look_ups = detail::node_look_ups<Node, placed_nodes>;
+  friend look_ups;
+  using look_ups::nodes_;
+
  public:
-  using node_type = Node;
   using placement_type = Placement;
   using options = typename Placement::options;
 
@@ -56,49 +60,12 @@ class placed_nodes {
 
   /// Throws `std::invalid_argument` for a weight that is not above 0 and finite, a node that is there twice and for bad
   /// options; what copying nodes and the hash throw; `std::bad_alloc`.
-  placed_nodes(node_list<Node> nodes, options how = {}, Hash hash = {})
-      : how_{how}, hash_{std::move(hash)}, nodes_{std::move(nodes).nodes()} {
+  placed_nodes(node_list<Node> nodes, options how = {}, Hash hash = {}) : how_{how}, hash_{std::move(hash)} {
+    nodes_ = std::move(nodes).nodes();
     hashes_.reserve(nodes_.size());
     for (const weighted_node<Node>& n : nodes_) hashes_.push_back({hash_(n.node), n.weight});
     check_distinct();
     placement_ = Placement(std::span<const weighted_hash>{hashes_}, how_);
-  }
-
-  /// The node of a key; none when there are no nodes. Cost and progress of the hash, of `Placement::find` and of
-  /// copying a node.
-  template <class Key>
-  [[nodiscard]] std::optional<Node> find(const Key& key) const {
-    const Node* const found = locate(key);
-    return found == nullptr ? std::nullopt : std::optional<Node>{*found};
-  }
-
-  /// As find, without the copy: valid until the next change. Null when there are no nodes.
-  template <class Key>
-  [[nodiscard]] const Node* locate(const Key& key) const {
-    const std::uint32_t found = placement_.find(hash_(key));
-    return found == Placement::npos ? nullptr : &nodes_[found].node;
-  }
-
-  /// The first `n` nodes in the key's order of preference, all different; all nodes where there are fewer.
-  template <class Key>
-  [[nodiscard]] std::vector<Node> find_n(const Key& key, std::size_t n) const {
-    std::vector<Node> found;
-    n = std::min(n, size());
-    if (n == 0) return found;
-    found.reserve(n);
-    static_cast<void>(placement_.find_if(hash_(key), [&](std::uint32_t node) {
-      found.push_back(nodes_[node].node);
-      return found.size() == n;
-    }));
-    return found;
-  }
-
-  /// The first node in the key's order of preference for which `accept(node)` is true; each is asked at most once.
-  template <class Key, class F>
-  [[nodiscard]] std::optional<Node> find_if(const Key& key, F accept) const {
-    const std::uint32_t found =
-        placement_.find_if(hash_(key), [&](std::uint32_t node) -> bool { return accept(nodes_[node].node); });
-    return found == Placement::npos ? std::nullopt : std::optional<Node>{nodes_[found].node};
   }
 
   /// Adds a node; false, and nothing changes, if it is there (see `set_weight`). Costs what building the placement
@@ -125,13 +92,8 @@ class placed_nodes {
     return made_of(parts_reweighed(node, weight));
   }
 
-  [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
-  [[nodiscard]] bool empty() const noexcept { return nodes_.empty(); }
+  using look_ups::size;
   [[nodiscard]] bool contains(const Node& node) const { return position(node, hash_(node)) != size(); }
-
-  /// Nodes and their weights, in the order in which they came.
-  [[nodiscard]] const std::vector<weighted_node<Node>>& weights() const& noexcept { return nodes_; }
-  [[nodiscard]] std::vector<weighted_node<Node>> weights() && noexcept { return std::move(nodes_); }
 
   /// What answers the look-ups; its numbers count the nodes in the order of `weights()`.
   [[nodiscard]] const Placement& where() const noexcept { return placement_; }
@@ -177,11 +139,21 @@ class placed_nodes {
   };
 
   placed_nodes(const options& how, const Hash& hash, parts&& made)
-      : how_{how},
-        hash_{hash},
-        nodes_{std::move(made.nodes)},
-        hashes_{std::move(made.hashes)},
-        placement_{std::move(made.placement)} {}
+      : how_{how}, hash_{hash}, hashes_{std::move(made.hashes)}, placement_{std::move(made.placement)} {
+    nodes_ = std::move(made.nodes);
+  }
+
+  [[nodiscard]] static std::uint32_t number(std::uint32_t found) noexcept {
+    return found == Placement::npos ? detail::no_node : found;
+  }
+  template <class Key>
+  [[nodiscard]] std::uint32_t number_of(const Key& key) const {
+    return number(placement_.find(hash_(key)));
+  }
+  template <class Key, class F>
+  [[nodiscard]] std::uint32_t number_if(const Key& key, F accept) const {
+    return number(placement_.find_if(hash_(key), accept));
+  }
 
   [[nodiscard]] std::optional<parts> parts_with(Node node, double weight) const {
     detail::check_weight(weight);
@@ -248,7 +220,6 @@ class placed_nodes {
 
   options how_{};
   Hash hash_{};
-  std::vector<weighted_node<Node>> nodes_;
   std::vector<weighted_hash> hashes_;
   Placement placement_;
 };
