@@ -32,12 +32,6 @@ std::vector<int> names(const bucket_shares& shares, const std::vector<member>& m
   return found;
 }
 
-std::size_t least(const std::vector<member>& members, double per_unit) {
-  double weight = 0;
-  for (const member& each : members) weight += each.weight;
-  return static_cast<std::size_t>(weight * per_unit);
-}
-
 // How far the shares are from the weights, in buckets; an owner may have one where its weight is worth less.
 double worst(const bucket_shares& shares, const std::vector<member>& members) {
   std::vector<double> counts(members.size());
@@ -71,7 +65,7 @@ TEST_CASE("bucket shares: a change moves what it must and nothing else", "[hashi
       bool gains = true;
       if (what == 0 || what == 3) {
         members.push_back({step, weight()});
-        shares.add(members.back().weight, least(members, 50));
+        shares.add(members.back().weight, 50 * members.size());
       } else {
         const auto at = static_cast<std::uint32_t>(random.below(members.size()));
         changed = members[at].name;
@@ -82,12 +76,12 @@ TEST_CASE("bucket shares: a change moves what it must and nothing else", "[hashi
         } else {
           const double old = std::exchange(members[at].weight, weight());
           gains = members[at].weight >= old;
-          shares.reweigh(at, members[at].weight, least(members, 50));
+          shares.reweigh(at, members[at].weight);
         }
       }
       REQUIRE(shares.owners() == members.size());
       REQUIRE(shares.buckets() <= std::size_t{1} << pieces);
-      REQUIRE(shares.buckets() >= least(members, 50));
+      REQUIRE(shares.buckets() >= 50 * members.size());
       const std::vector<int> after = names(shares, members);
       std::size_t wrong = 0;
       for (std::size_t i = 0; i < after.size(); ++i) {
@@ -114,7 +108,7 @@ TEST_CASE("bucket shares: changes taken back leave no trace", "[hashing][bucket_
       weights.push_back(members.back().weight);
     }
     bucket_shares shares;
-    shares.assign(weights, least(members, 30));
+    shares.assign(weights, 30 * members.size());
     const std::size_t buckets = shares.buckets();
     struct step {
       std::uint64_t what;
@@ -137,13 +131,13 @@ TEST_CASE("bucket shares: changes taken back leave no trace", "[hashing][bucket_
       if (what == 0) {
         members.push_back({100 + i, 2.5});
         steps.back().who = members.back();
-        shares.add(2.5, least(members, 30));
+        shares.add(2.5, 30 * members.size());
       } else if (what == 1) {
         members.erase(members.begin() + at);
         shares.remove(at);
       } else {
         members[at].weight += 0.7;
-        shares.reweigh(at, members[at].weight, least(members, 30));
+        shares.reweigh(at, members[at].weight);
       }
     }
     for (; !steps.empty(); steps.pop_back()) {
@@ -154,10 +148,10 @@ TEST_CASE("bucket shares: changes taken back leave no trace", "[hashing][bucket_
         shares.remove(at);
       } else if (last.what == 1) {
         members.push_back(last.who);
-        shares.add(last.who.weight, least(members, 30));
+        shares.add(last.who.weight, 30 * members.size());
       } else {
         members[number(last.who.name)].weight = last.who.weight;
-        shares.reweigh(number(last.who.name), last.who.weight, least(members, 30));
+        shares.reweigh(number(last.who.name), last.who.weight);
       }
       CAPTURE(round, steps.size(), last.what, last.who.name, last.who.weight, shares.buckets());
       REQUIRE((names(shares, members) == last.before));
@@ -216,7 +210,7 @@ TEST_CASE("bucket shares: no weight is too light for a bucket", "[hashing][bucke
   CHECK(shares.buckets() == 32);
   CHECK(worst(shares, members) < 32);
   members[3].weight = 1e7;
-  shares.reweigh(3, 1e7, 0);
+  shares.reweigh(3, 1e7);
   CHECK(worst(shares, members) < 32);
   members.push_back({21, 1e-9});
   shares.add(1e-9, 0);
@@ -237,7 +231,7 @@ TEST_CASE("bucket shares: a weight that grows a little costs its owner nothing",
     std::vector<member> members;
     for (int i = 0; i < 5; ++i) members.push_back({i, 1});
     const std::vector<int> before = names(shares, members);
-    for (const double weight : {1.0, 1.0001}) shares.reweigh(which, weight, 512);
+    for (const double weight : {1.0, 1.0001}) shares.reweigh(which, weight);
     const std::vector<int> after = names(shares, members);
     for (std::size_t i = 0; i < after.size(); ++i) {
       if (before[i] != after[i]) REQUIRE(after[i] == static_cast<int>(which));
@@ -252,7 +246,7 @@ TEST_CASE("bucket shares of nobody and of one", "[hashing][bucket_shares]") {
   shares.add(3, 0);
   CHECK(shares.find(0) == 0);
   CHECK(shares.find(~std::uint64_t{0}) == 0);
-  shares.reweigh(0, 5, 100);
+  shares.reweigh(0, 5);
   CHECK(shares.find(12345) == 0);
   shares.remove(0);
   CHECK(shares.find(1) == banyan::detail::no_node);

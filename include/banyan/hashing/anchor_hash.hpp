@@ -23,14 +23,14 @@ namespace banyan {
 
 /// How to build an anchor hash.
 struct anchor_options {
-  /// Buckets of a node of weight 1, at least 1; all nodes have at least as many in all as their weights ask for, and at
-  /// most twice that. Shares are by weight to within a bucket. 2 bytes a bucket, 4 from 65,535 nodes on, and as much as
-  /// 8 more for the history; at most 2^26 in all.
+  /// Buckets a node has on average, at least 1; there may be up to twice as many. Shares are by weight to within a
+  /// bucket, and a node has one at least, so take more where some nodes weigh a small part of what others do. 2 bytes a
+  /// bucket, 4 from 65,535 nodes on, and up to 8 more for the history of changes; at most 2^26 in all.
   std::uint32_t buckets_per_node = 64;
 };
 
 /// Nodes of which any may come and go, with a look-up that is one read of a table, shares exact to a bucket, and no key
-/// moved between two nodes that stayed. Changes cost O(buckets), which is microseconds.
+/// moved between two nodes that stayed. Changes cost O(buckets).
 ///
 /// The price is AnchorHash's: a key's node depends on the order of the changes, not on the nodes alone. Whoever is to
 /// agree must start from the same nodes (in any order) and make the same changes in the same order, or be given a copy.
@@ -43,8 +43,9 @@ struct anchor_options {
 /// no chance to be even, and weights need no rounding.
 ///
 /// As there, changes taken back in the opposite order leave no trace: when the node that went last comes back (or
-/// another in its place) it gets the same keys, and when the one that came last goes, its keys go back where they were.
-/// So far back as all changes together moved no more than all keys once.
+/// another of its weight in its place) it gets the same keys, and when the one that came last goes, its keys go back
+/// where they were. The last change is always remembered; those before it as long as all together moved no more than a
+/// quarter of the buckets, or no more than 16,384 of them.
 ///
 /// A value: copies are independent. Made for `published`. Thread safety: const use by many threads; changes by one
 /// alone. A change that throws leaves all as it was.
@@ -82,7 +83,7 @@ class anchor_hash : public detail::node_look_ups<Node, anchor_hash<Node, Hash>> 
       weights.push_back(node.weight);
       nodes_.push_back(std::move(node));
     }
-    buckets_.assign(weights, buckets_for(0));
+    buckets_.assign(weights, buckets_for(nodes_.size()));
   }
 
   /// Adds a node; false, and nothing changes, if it is there (see `set_weight`). O(buckets + moved log(nodes)). Throws
@@ -90,7 +91,7 @@ class anchor_hash : public detail::node_look_ups<Node, anchor_hash<Node, Hash>> 
   bool add(Node node, double weight = 1) {
     detail::check_weight(weight);
     if (position(node) != size()) return false;
-    nodes_.reserve(size() + 1);
+    const std::size_t least = buckets_for(size() + 1);
     nodes_.push_back({std::move(node), weight});
     struct undo {
       std::vector<weighted_node<Node>>* nodes;
@@ -98,7 +99,7 @@ class anchor_hash : public detail::node_look_ups<Node, anchor_hash<Node, Hash>> 
         if (nodes != nullptr) nodes->pop_back();
       }
     } guard{&nodes_};
-    buckets_.add(weight, buckets_for(0));
+    buckets_.add(weight, least);
     guard.nodes = nullptr;
     return true;
   }
@@ -107,8 +108,18 @@ class anchor_hash : public detail::node_look_ups<Node, anchor_hash<Node, Hash>> 
   bool remove(const Node& node) {
     const std::size_t at = position(node);
     if (at == size()) return false;
-    buckets_.remove(static_cast<std::uint32_t>(at));
-    nodes_.erase(nodes_.begin() + static_cast<std::ptrdiff_t>(at));
+    const auto without = [at](std::vector<weighted_node<Node>>& nodes) {
+      nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(at));
+    };
+    if constexpr (std::is_nothrow_move_assignable_v<Node>) {
+      buckets_.remove(static_cast<std::uint32_t>(at));
+      without(nodes_);
+    } else {
+      std::vector<weighted_node<Node>> rest = nodes_;
+      without(rest);
+      buckets_.remove(static_cast<std::uint32_t>(at));
+      nodes_.swap(rest);
+    }
     return true;
   }
 
@@ -117,7 +128,7 @@ class anchor_hash : public detail::node_look_ups<Node, anchor_hash<Node, Hash>> 
     detail::check_weight(weight);
     const std::size_t at = position(node);
     if (at == size()) return false;
-    buckets_.reweigh(static_cast<std::uint32_t>(at), weight, buckets_for(weight - nodes_[at].weight));
+    buckets_.reweigh(static_cast<std::uint32_t>(at), weight);
     nodes_[at].weight = weight;
     return true;
   }
@@ -143,16 +154,13 @@ class anchor_hash : public detail::node_look_ups<Node, anchor_hash<Node, Hash>> 
     }
   }
 
-  /// How many there must be at least for the nodes there are, with a weight more or less.
-  [[nodiscard]] std::size_t buckets_for(double more_weight) const {
-    constexpr double most = std::uint64_t{1} << 26;
-    double weight = more_weight;
-    for (const weighted_node<Node>& each : nodes_) weight += each.weight;
-    const double wanted = weight * how_.buckets_per_node;
-    if (wanted > most || static_cast<double>(size()) > most) {
-      invalid_option("anchor_options.buckets_per_node", how_.buckets_per_node, "times the weights: more than 2^26");
+  /// How many there must be at least for so many nodes.
+  [[nodiscard]] std::size_t buckets_for(std::size_t nodes) const {
+    constexpr std::uint64_t most = std::uint64_t{1} << 26;
+    if (nodes > most / how_.buckets_per_node) {
+      invalid_option("anchor_options.buckets_per_node", how_.buckets_per_node, "times the nodes: more than 2^26");
     }
-    return static_cast<std::size_t>(std::max(wanted, 0.0));
+    return nodes * how_.buckets_per_node;
   }
 
   [[nodiscard]] std::size_t position(const Node& node) const {

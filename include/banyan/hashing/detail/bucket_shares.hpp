@@ -57,7 +57,7 @@ class bucket_shares {
     grow(size_for(least_buckets, owners_.size() + 1));
     const auto fresh = static_cast<std::uint32_t>(owners_.size());
     const bool undone = !changes_.empty() && changes_.back().what == kind::went && changes_.back().before == weight;
-    owners_.reserve(owners_.size() + 1);
+    if (owners_.size() == owners_.capacity()) owners_.reserve(2 * owners_.size());
     if (undone) {
       const numbering numbers = numbers_by_id(changes_.back().id);
       owners_.push_back({weight, 0, changes_.back().id});
@@ -87,9 +87,8 @@ class bucket_shares {
   }
 
   /// Another weight for an owner. O(buckets).
-  void reweigh(std::uint32_t which, double weight, std::size_t least_buckets) {
+  void reweigh(std::uint32_t which, double weight) {
     if (owners_[which].weight == weight) return;
-    grow(size_for(least_buckets, owners_.size()));
     bucket_owner& changed = owners_[which];
     if (!changes_.empty() && changes_.back().what == kind::reweighed && changes_.back().id == changed.id &&
         changes_.back().before == weight) {
