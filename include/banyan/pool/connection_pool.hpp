@@ -65,7 +65,8 @@ class connection_pool {
   template <class Factory>
   requires detail::connection_factory<std::decay_t<Factory>, Connection>
   explicit connection_pool(Factory&& factory, pool_options<Connection> options = {})
-      : machine_{make_machine(std::forward<Factory>(factory), checked(std::move(options)))} {
+      : connection_pool{to_start{}, std::forward<Factory>(factory), checked(std::move(options))} {
+    // From here on the destructor cleans up: should there be no thread to be had, for one.
     machine_->open_at_start();
     if (housekeeper_wanted_) housekeeper_ = std::thread{[machine = machine_] { machine->keep_house(); }};
   }
@@ -202,6 +203,11 @@ class connection_pool {
     }
     return o;
   }
+
+  struct to_start {};
+  template <class Factory>
+  connection_pool(to_start, Factory&& factory, pool_options<Connection> options)
+      : machine_{make_machine(std::forward<Factory>(factory), std::move(options))} {}
 
   template <class Factory>
   machine* make_machine(Factory&& factory, pool_options<Connection> options) {

@@ -111,14 +111,19 @@ class lending {
   }
 
   /// A place among the waiters, not joined yet; none when there is no room. The owner prepares for being woken, then
-  /// joins.
-  [[nodiscard]] ticket prepare_to_wait(std::uint32_t kind = 0) noexcept { return waiting_.prepare(kind); }
+  /// joins. It counts as waiting from here on, so that whoever makes it leave, even before it has joined, finds it
+  /// counted.
+  [[nodiscard]] ticket prepare_to_wait(std::uint32_t kind = 0) noexcept {
+    attention_.fetch_add(1, std::memory_order_seq_cst);  // W1: pairs with P2, T2
+    const ticket waiter = waiting_.prepare(kind);
+    if (!waiter) attention_.fetch_sub(1, std::memory_order_seq_cst);
+    return waiter;
+  }
 
   /// Joins the waiters, at the end or, for one who was given something useless, at the front. The waiter may have been
   /// woken when this returns.
   template <class Wake>
   void join(ticket waiter, bool at_front, std::uint32_t near, Wake&& wake) noexcept {
-    attention_.fetch_add(1, std::memory_order_seq_cst);  // W1: pairs with P2, T2
     if (at_front) {
       waiting_.push_front(waiter);
     } else {

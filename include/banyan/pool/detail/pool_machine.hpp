@@ -145,14 +145,13 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   void give_back(std::uint32_t item) noexcept {
-    guarded([&] { take_back(item, clock_()); });
+    guarded([&] { return take_back(item, clock_()); });
   }
 
   void give_back_broken(std::uint32_t item) noexcept {
     guarded([&] {
       note_end_of_use(slots_[item]);
-      population_.leave();
-      dispose(item, close_cause::discarded);
+      return dispose_at_return(item, close_cause::discarded);
     });
   }
 
@@ -313,19 +312,27 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     return std::min(fresh_.load(std::memory_order_acquire), capacity_);
   }
 
-  // Calls `f` with the machine kept alive whatever happens to its holders meanwhile.
+  // Calls `f` with the machine kept alive whatever happens to its holders meanwhile. `f` says whether it may have been
+  // the last one, so that the memory is freed now rather than with the next thousand things that are retired.
   template <class F>
   BANYAN_ALWAYS_INLINE void guarded(F f) noexcept {
-    hazard_slots<1> guard{std::nothrow, *options_.domain};
-    if (guard) [[likely]] {
-      // The caller has a connection, so there is a holder now: no second look is needed. Whoever retires the machine
-      // does so after it took what we give, hence after this store.
-      guard.publish(0, this);
-      f();
-    } else {
-      retain();
-      f();
-      release();
+    hazard_domain& domain = *options_.domain;
+    bool last = false;
+    {
+      hazard_slots<1> guard{std::nothrow, domain};
+      if (guard) [[likely]] {
+        // The caller has a connection, so there is a holder now: no second look is needed. Whoever retires the machine
+        // does so after it took what we give, hence after this store.
+        guard.publish(0, this);
+        last = f();
+      } else {
+        retain();
+        f();
+        release();
+      }
+    }
+    if (last) [[unlikely]] {
+      domain.reclaim();
     }
   }
 
@@ -374,6 +381,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     for (bool at_front = false;; at_front = true) {
       const ticket place = lending_.prepare_to_wait(waiting_thread);
       if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
+      waiters_[place.index].request.store(nullptr, std::memory_order_relaxed);  // of an earlier turn
       lending_.join(place, at_front, near(), waker());
       const std::optional<std::uint32_t> given = wait_for(place, deadline);
       lending_.finish(place);
@@ -458,37 +466,44 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     if (s.leak_told.load(std::memory_order_relaxed)) s.leak_told.store(false, std::memory_order_relaxed);
   }
 
-  BANYAN_ALWAYS_INLINE void take_back(std::uint32_t item, std::int64_t now) noexcept {
+  // Both return whether that may have been the last of a closed pool.
+  BANYAN_ALWAYS_INLINE bool take_back(std::uint32_t item, std::int64_t now) noexcept {
     slot& s = slots_[item];
     note_end_of_use(s);
     s.last_used.store(now, std::memory_order_relaxed);
     if (options_.on_return && caught([&] { options_.on_return(s.value()); }) != nullptr) [[unlikely]] {
-      population_.leave();
-      dispose(item, close_cause::invalid);
-      return;
+      return dispose_at_return(item, close_cause::invalid);
     }
     if (evicted(s)) [[unlikely]] {
-      population_.leave();
-      dispose(item, close_cause::evicted);
-      return;
+      return dispose_at_return(item, close_cause::evicted);
     }
     if (now >= s.retire_at.load(std::memory_order_relaxed) && population_.try_leave(min())) [[unlikely]] {
       dispose(item, close_cause::expired);
-      return;
+      return false;
     }
     if (population_.staying() > max() && population_.try_leave(max())) [[unlikely]] {
       dispose(item, close_cause::surplus);
-      return;
+      return false;
     }
-    make_idle(item);
+    const bool closed = make_idle(item);
     run_if_due(now);
+    return closed;
   }
 
-  // The caller keeps the machine alive.
-  void make_idle(std::uint32_t item) noexcept {
-    if ((lending_.put(item, near(), waker()) & protocol::closed) != 0) [[unlikely]] {
-      dispose_idle();
+  BANYAN_COLD bool dispose_at_return(std::uint32_t item, close_cause cause) noexcept {
+    const bool closed = (lending_.flags() & protocol::closed) != 0;
+    population_.leave();
+    dispose(item, cause);
+    return closed;
+  }
+
+  // The caller keeps the machine alive. True: the pool is closed.
+  bool make_idle(std::uint32_t item) noexcept {
+    if ((lending_.put(item, near(), waker()) & protocol::closed) == 0) [[likely]] {
+      return false;
     }
+    dispose_idle();
+    return true;
   }
 
   BANYAN_COLD answer nothing_idle(std::uint32_t attention, std::int64_t now) noexcept {
@@ -579,7 +594,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       if (asked_ == nullptr) return;
       pool_machine& machine = asked_->machine();
       machine.retain();
-      if (is_item(asked_->given)) machine.make_idle(asked_->given);
+      if (is_item(asked_->given)) (void)machine.make_idle(asked_->given);
       if (asked_->given == protocol::look_again) machine.lending_.settle(machine.near(), machine.waker());
       asked_->unref();
       machine.release();
@@ -756,7 +771,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       return false;
     }
     pace_.succeeded();
-    make_idle(item);
+    (void)make_idle(item);
     return true;
   }
 
@@ -892,7 +907,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
         population_.leave();
         dispose(i, close_cause::invalid);
       } else {
-        make_idle(i);
+        (void)make_idle(i);
       }
     }
     return replacements;
