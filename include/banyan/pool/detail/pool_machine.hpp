@@ -126,6 +126,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     for (bool at_front = false;; at_front = true) {
       const ticket place = lending_.prepare_to_wait(waiting_thread);
       if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
+      waiters_[place.index].request.store(nullptr, std::memory_order_relaxed);  // published by the join
       lending_.join(place, at_front, near(), waker());
       const std::optional<std::uint32_t> given = wait_for(place, deadline);
       lending_.finish(place);
