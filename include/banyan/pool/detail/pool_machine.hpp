@@ -104,6 +104,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       if ((got.attention & protocol::closed) != 0) [[unlikely]] {
         population_.leave();
         dispose(got.item, close_cause::closed);
+        dispose_idle();
         return unexpected{pool_error{pool_errc::closed}};
       }
       if (admit(got.item, now)) [[likely]] {
@@ -127,7 +128,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       const ticket place = lending_.prepare_to_wait(waiting_thread);
       if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
       waiters_[place.index].request.store(nullptr, std::memory_order_relaxed);  // published by the join
-      lending_.join(place, at_front, near(), waker());
+      empty_if_closed(lending_.join(place, at_front, near(), waker()));
       const std::optional<std::uint32_t> given = wait_for(place, deadline);
       lending_.finish(place);
       if (!given) {
@@ -152,6 +153,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
         population_.leave();
         dispose(got.item, close_cause::closed);
       }
+      dispose_idle();
       hand_over(asked, protocol::refused);
       return;
     }
@@ -195,7 +197,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     latest_ = std::max(latest_, now);
     now = latest_;
     std::int64_t next = time_out_requests(now, now + options_.maintenance_interval.count());
-    lending_.settle(near(), waker());
+    empty_if_closed(lending_.settle(near(), waker()));
     const std::uint32_t replacements = look_at_connections(now);
     ensure_opening(now, replacements, true);
     if (wants_more(0) && pace_.opening() == 0)
@@ -241,7 +243,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   void suspend() noexcept { lending_.suspend(); }
-  void resume() noexcept { lending_.resume(near(), waker()); }
+  void resume() noexcept { empty_if_closed(lending_.resume(near(), waker())); }
 
   void resize(std::uint32_t min, std::uint32_t max, std::int64_t now) noexcept {
     max_.store(max, std::memory_order_relaxed);  // numbers that order nothing
@@ -461,14 +463,19 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   // The caller keeps the machine alive.
-  void make_idle(std::uint32_t item) noexcept {
-    if ((lending_.put(item, near(), waker()) & protocol::closed) != 0) [[unlikely]] {
+  void make_idle(std::uint32_t item) noexcept { empty_if_closed(lending_.put(item, near(), waker())); }
+
+  void empty_if_closed(std::uint32_t attention) noexcept {
+    if ((attention & protocol::closed) != 0) [[unlikely]] {
       dispose_idle();
     }
   }
 
   BANYAN_COLD answer nothing_idle(std::uint32_t attention, std::int64_t now) noexcept {
-    if ((attention & protocol::closed) != 0) return unexpected{pool_error{pool_errc::closed}};
+    if ((attention & protocol::closed) != 0) {
+      dispose_idle();
+      return unexpected{pool_error{pool_errc::closed}};
+    }
     ensure_opening(now, 1, false);
     return unexpected{pool_error{(attention & protocol::suspended) != 0 ? pool_errc::suspended : pool_errc::exhausted}};
   }
