@@ -125,7 +125,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     const auto began = steady_clock::now();
     const auto deadline = after(began, timeout);
     for (bool at_front = false;; at_front = true) {
-      const ticket place = lending_.prepare_to_wait(waiting_thread);
+      const ticket place = lending_.prepare_to_wait(waiting_thread, at_front ? protocol::none : most_waiting());
       if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
       waiters_[place.index].request.store(nullptr, std::memory_order_relaxed);  // published by the join
       empty_if_closed(lending_.join(place, at_front, near(), waker()));
@@ -504,20 +504,21 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   void stand_in_line(request& asked, bool at_front, std::int64_t now) noexcept {
-    const ticket place = lending_.prepare_to_wait(waiting_request);
-    if (!place) {
-      answer_now(asked, unexpected{pool_error{pool_errc::too_many_waiting}});
-      return;
-    }
-    waiters_[place.index].request.store(&asked, std::memory_order_relaxed);  // published by the join
-    waiters_[place.index].deadline.store(asked.deadline(), std::memory_order_relaxed);
-    asked.place.store(std::uint64_t{place.turn} << 32 | place.index, std::memory_order_release);  // pairs with cancel
+    const ticket place = lending_.prepare_to_wait(waiting_request, at_front ? protocol::none : most_waiting());
+    if (!place) return hand_over(asked, no_room);
+    retain();
     const std::int64_t deadline = asked.deadline();
-    lending_.join(place, at_front, near(), waker());
-    // `asked` may have been answered and be gone.
+    waiters_[place.index].request.store(&asked, std::memory_order_relaxed);  // published by the join
+    waiters_[place.index].deadline.store(deadline, std::memory_order_relaxed);
+    asked.place.store(std::uint64_t{place.turn} << 32 | place.index, std::memory_order_release);  // pairs with cancel
+    // From here `asked` may be answered and gone, and with it whoever else kept the machine.
+    empty_if_closed(lending_.join(place, at_front, near(), waker()));
     ensure_opening(now, 0, false);
     if (deadline < next_maintenance_.load(std::memory_order_relaxed)) housekeeping_.raise();
+    release();
   }
+
+  [[nodiscard]] std::uint32_t most_waiting() const noexcept { return static_cast<std::uint32_t>(options_.max_waiting); }
 
   // True: the request is the caller's to answer.
   bool withdraw(ticket place) noexcept {
@@ -550,6 +551,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   static constexpr std::uint32_t timed_out = claim_list<>::max_value - 2;
   static constexpr std::uint32_t cancelled = claim_list<>::max_value - 3;
+  static constexpr std::uint32_t no_room = claim_list<>::max_value - 4;
 
   // Brings a request and what it was given to the executor. The executor may drop the task: then the connection goes
   // back, and the request is destroyed unanswered.
@@ -615,6 +617,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
         return answer_now(asked, unexpected{pool_error{pool_errc::timeout, last_error()}});
       case cancelled:
         return answer_now(asked, unexpected{pool_error{pool_errc::cancelled}});
+      case no_room:
+        return answer_now(asked, unexpected{pool_error{pool_errc::too_many_waiting}});
       default:
         break;
     }
