@@ -561,35 +561,48 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     delivery& operator=(delivery&&) = delete;
     ~delivery() {
       if (asked_ == nullptr) return;
-      pool_machine& machine = asked_->machine();
-      machine.retain();
-      if (is_item(asked_->given)) machine.make_idle(asked_->given);
-      asked_->unref();
-      machine.release();
+      asked_->dropped = true;
+      end(*asked_);
     }
-    void operator()() noexcept {
-      request& asked = *std::exchange(asked_, nullptr);
-      asked.machine().conclude(asked);
+    void operator()() noexcept { end(*std::exchange(asked_, nullptr)); }
+
+    static void end(request& asked) noexcept {
+      if (answers_here().handing_over != 0) {
+        answer_in_turn(asked);
+      } else {
+        asked.machine().conclude(asked);
+      }
     }
     request* asked_;
   };
 
   static bool is_item(std::uint32_t given) noexcept { return given < protocol::max_items; }
 
+  // Requests that are answered on this thread while it serves others: inline, that is, without an executor, or by one
+  // that runs or drops its tasks at once. A callback that gives its connection back serves the next one: that one's
+  // turn comes when this one has returned, so that a thousand do not stand on each other's stack.
+  struct answer_line {
+    request* first = nullptr;
+    request* last = nullptr;
+    bool busy = false;
+    unsigned handing_over = 0;  // calls of the executor under way
+  };
+  static answer_line& answers_here() noexcept {
+    static thread_local answer_line mine;
+    return mine;
+  }
+
   void hand_over(request& asked, std::uint32_t given) noexcept {
     asked.given = given;
-    if (options_.executor) {
-      (void)caught([&] { options_.executor.execute(delivery{asked}); });
-      return;
-    }
-    // Inline. A callback that gives its connection back serves the next one: that one's turn comes when this one has
-    // returned, so that a thousand do not stand on each other's stack.
-    struct line {
-      request* first = nullptr;
-      request* last = nullptr;
-      bool busy = false;
-    };
-    static thread_local line mine;
+    if (!options_.executor) return answer_in_turn(asked);
+    answer_line& mine = answers_here();
+    ++mine.handing_over;
+    (void)caught([&] { options_.executor.execute(delivery{asked}); });
+    --mine.handing_over;
+  }
+
+  static void answer_in_turn(request& asked) noexcept {
+    answer_line& mine = answers_here();
     asked.next_answer = nullptr;
     if (mine.busy) {
       (mine.last != nullptr ? mine.last->next_answer : mine.first) = &asked;
@@ -597,7 +610,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       return;
     }
     mine.busy = true;
-    conclude(asked);
+    asked.machine().conclude(asked);
     while (mine.first != nullptr) {
       request& next = *mine.first;
       mine.first = next.next_answer;
@@ -608,6 +621,12 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   void conclude(request& asked) noexcept {
+    if (asked.dropped) {
+      retain();
+      if (is_item(asked.given)) make_idle(asked.given);
+      asked.unref();
+      return release();
+    }
     switch (asked.given) {
       case protocol::refused:
         return answer_now(asked, unexpected{pool_error{pool_errc::closed}});
@@ -648,7 +667,9 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   void ensure_opening(std::int64_t now, std::uint32_t extra, bool here) noexcept {
     if (opens_by_itself() && !here) return;
-    while (wants_more(extra)) {
+    // Not for ever: an executor that drops its tasks leaves everything as it was.
+    for (std::size_t tries = opens_by_itself() ? capacity_ : options_.max_opening; tries != 0 && wants_more(extra);
+         --tries) {
       if (!pace_.try_begin(now)) return;
       const std::uint32_t item = reserve();
       if (item == protocol::none) return pace_.abandoned();

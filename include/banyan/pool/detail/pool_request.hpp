@@ -47,6 +47,8 @@ class pool_request {
   pool_request* next_answer = nullptr;
   /// What it was given, until it is answered: an item or one of the refusals.
   std::uint32_t given = 0;
+  /// The executor has dropped it.
+  bool dropped = false;
 
  protected:
   virtual ~pool_request() = default;
