@@ -46,8 +46,9 @@ struct acquire_request {
 ///
 /// Thread-safe. Borrowing an idle connection and giving it back are lock-free, O(1), apart from the caller's hooks and
 /// `validate`; waiting blocks, and a waiter that stops keeps nobody else from being served. The destructor closes the
-/// pool, without waiting for leases, and waits for factories that are being called, up to `acquire_timeout`. Leases may
-/// outlive the pool. After fork, the child must not use the pool's connections.
+/// pool, without waiting for leases, and waits for factories and hooks that are being called in the background, up to
+/// `acquire_timeout`. Leases may outlive the pool: then what `on_return`, `on_close` and the executor refer to must
+/// outlive them. After fork, the child must not use the pool's connections.
 ///
 /// `Clock`: for ages and what falls due. Waiting is in the system's steady time.
 ///
@@ -67,7 +68,9 @@ class connection_pool {
   explicit connection_pool(Factory&& factory, pool_options<Connection> options = {})
       : machine_{make_machine(std::forward<Factory>(factory), checked(std::move(options)))} {
     machine_->open_at_start();
-    if (housekeeper_wanted_) housekeeper_ = std::thread{[machine = machine_] { machine->keep_house(); }};
+    if (housekeeper_wanted_) {
+      housekeeper_ = std::thread{[held = typename machine::holder{*machine_}] { held->keep_house(); }};
+    }
   }
 
   connection_pool(const connection_pool&) = delete;
@@ -75,12 +78,13 @@ class connection_pool {
 
   ~connection_pool() {
     (void)machine_->close(steady_clock::now());
-    if (housekeeper_.joinable()) {
-      machine_->stop_housekeeper();
+    machine_->stop_maintenance();
+    if (!housekeeper_.joinable()) return;
+    if (housekeeper_.get_id() == std::this_thread::get_id()) {  // a callback of a request that timed out
+      housekeeper_.detach();
+    } else {
       housekeeper_.join();
     }
-    machine_->wait_for_openers(steady_clock::now() + bounded(acquire_timeout_));
-    machine_->release();
   }
 
   /// An idle connection, else the next that comes, waiting up to the timeout. Blocks the thread only when it waits.
@@ -203,18 +207,31 @@ class connection_pool {
     return o;
   }
 
+  // Also when the constructor throws.
+  struct parting {
+    std::chrono::nanoseconds patience{};
+    void operator()(machine* m) const noexcept {
+      (void)m->close(steady_clock::now());
+      m->stop_maintenance();
+      m->wait_for_background(steady_clock::now() + patience);
+      m->release();
+    }
+  };
+  using machine_pointer = std::unique_ptr<machine, parting>;
+
   template <class Factory>
-  machine* make_machine(Factory&& factory, pool_options<Connection> options) {
+  machine_pointer make_machine(Factory&& factory, pool_options<Connection> options) {
     using maker = detail::connection_maker_of<Connection, std::decay_t<Factory>>;
     housekeeper_wanted_ = options.maintenance == pool_maintenance::housekeeper;
     acquire_timeout_ = options.acquire_timeout;
-    return new machine{std::make_unique<maker>(std::forward<Factory>(factory)), std::move(options),
-                       []() noexcept { return ticks(Clock::now()); }};
+    return machine_pointer{new machine{std::make_unique<maker>(std::forward<Factory>(factory)), std::move(options),
+                                       []() noexcept { return ticks(Clock::now()); }},
+                           parting{acquire_timeout_}};
   }
 
   bool housekeeper_wanted_ = false;
   std::chrono::nanoseconds acquire_timeout_{};
-  machine* machine_;
+  machine_pointer machine_;
   std::thread housekeeper_;
 };
 

@@ -193,6 +193,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   /// Brings about what has fallen due, and returns when to come again.
   std::int64_t maintain(std::int64_t now) noexcept {
+    const callers_code_scope scope{*this};
+    if (stopping_.load(std::memory_order_seq_cst)) return now + options_.maintenance_interval.count();
     if (maintaining_.exchange(true, std::memory_order_acquire)) return now + options_.maintenance_interval.count();
     latest_ = std::max(latest_, now);
     now = latest_;
@@ -207,18 +209,18 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     return next;
   }
 
-  /// The housekeeper's life, until `stop_housekeeper`.
+  /// The housekeeper's life, until `stop_maintenance`.
   void keep_house() noexcept {
-    while (!stopping_.load(std::memory_order_acquire)) {
+    while (!stopping_.load(std::memory_order_seq_cst)) {
       const std::uint32_t seen = housekeeping_.seen();
       const std::int64_t now = clock_();
       const std::int64_t next = maintain(now);
-      if (stopping_.load(std::memory_order_acquire)) return;
+      if (stopping_.load(std::memory_order_seq_cst)) return;
       housekeeping_.wait_until(seen, after(steady_clock::now(), std::chrono::nanoseconds{next - now}));
     }
   }
-  void stop_housekeeper() noexcept {
-    stopping_.store(true, std::memory_order_release);
+  void stop_maintenance() noexcept {
+    stopping_.store(true, std::memory_order_seq_cst);
     housekeeping_.raise();
   }
 
@@ -233,11 +235,13 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     }
   }
 
-  /// Until no thread is inside the factory, for the one who made the pool to go on destroying what that uses.
-  void wait_for_openers(steady_clock::time_point deadline) noexcept {
+  /// After `close` and `stop_maintenance`: until no other thread is inside the factory or a hook in the background, for
+  /// the one who made the pool to go on destroying what these use.
+  void wait_for_background(steady_clock::time_point deadline) noexcept {
+    const std::uint32_t mine = callers_code_scope::of_this_thread(*this);
     for (;;) {
       const std::uint32_t seen = departures_.seen();
-      if (inside_factory_.load(std::memory_order_acquire) == 0 || steady_clock::now() >= deadline) return;
+      if (inside_.load(std::memory_order_seq_cst) <= mine || steady_clock::now() >= deadline) return;
       departures_.wait_until(seen, deadline);
     }
   }
@@ -298,6 +302,21 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     domain.reclaim();
   }
 
+  /// Keeps the machine alive.
+  class holder {
+   public:
+    explicit holder(pool_machine& machine) noexcept : machine_{&machine} { machine.retain(); }
+    holder(holder&& other) noexcept : machine_{std::exchange(other.machine_, nullptr)} {}
+    holder& operator=(holder&&) = delete;
+    ~holder() {
+      if (machine_ != nullptr) machine_->release();
+    }
+    pool_machine* operator->() const noexcept { return machine_; }
+
+   private:
+    pool_machine* machine_;
+  };
+
   void open_at_start() noexcept { ensure_opening(clock_(), 0, false); }
 
   /// Makes one here and lends it, when there may be one more: for pools that open nothing in the background.
@@ -343,6 +362,38 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   [[nodiscard]] std::uint32_t used_slots() const noexcept {
     return std::min(fresh_.load(std::memory_order_acquire), capacity_);
   }
+
+  // Background work that may call the caller's code. It is counted before it looks whether the pool is closed or
+  // stopped; who closes or stops it looks at the count afterwards (both sequentially consistent).
+  class callers_code_scope {
+   public:
+    explicit callers_code_scope(pool_machine& machine) noexcept : machine_{&machine}, outer_{innermost()} {
+      machine_->inside_.fetch_add(1, std::memory_order_seq_cst);
+      innermost() = this;
+    }
+    callers_code_scope(const callers_code_scope&) = delete;
+    callers_code_scope& operator=(const callers_code_scope&) = delete;
+    ~callers_code_scope() {
+      innermost() = outer_;
+      machine_->inside_.fetch_sub(1, std::memory_order_seq_cst);
+      if ((machine_->lending_.flags() & protocol::closed) != 0) machine_->departures_.raise();
+    }
+    static std::uint32_t of_this_thread(const pool_machine& machine) noexcept {
+      std::uint32_t count = 0;
+      for (const callers_code_scope* each = innermost(); each != nullptr; each = each->outer_) {
+        if (each->machine_ == &machine) ++count;
+      }
+      return count;
+    }
+
+   private:
+    static callers_code_scope*& innermost() noexcept {
+      static thread_local callers_code_scope* scope = nullptr;
+      return scope;
+    }
+    pool_machine* machine_;
+    callers_code_scope* outer_;
+  };
 
   // Calls `f` with the machine kept alive whatever happens to its holders meanwhile.
   template <class F>
@@ -745,6 +796,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // Makes a connection in a reserved place, and lends or keeps it. Counts as opening until then.
   bool open(std::uint32_t item, std::int64_t now) noexcept {
+    const callers_code_scope scope{*this};
     std::exception_ptr cause;
     if ((lending_.flags() & protocol::closed) != 0) {
       pace_.abandoned();
@@ -768,7 +820,6 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   bool make_here(std::uint32_t item, std::int64_t asked, std::exception_ptr& cause) noexcept {
     slot& s = slots_[item];
     const std::uint32_t generation = generation_.load(std::memory_order_seq_cst);
-    inside_factory_.fetch_add(1, std::memory_order_acq_rel);
     bool made = make_->make(s.place(), cause);
     if (made && options_.on_create) {
       cause = caught([&] { options_.on_create(s.value()); });
@@ -793,8 +844,6 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     } else {
       count(failures_);
     }
-    inside_factory_.fetch_sub(1, std::memory_order_acq_rel);
-    if ((lending_.flags() & protocol::closed) != 0) departures_.raise();
     return made;
   }
 
@@ -857,17 +906,9 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
                                                                  std::memory_order_relaxed)) {
       return;
     }
-    struct upkeep {
-      explicit upkeep(pool_machine& machine) noexcept : machine_{&machine} { machine.retain(); }
-      upkeep(upkeep&& other) noexcept : machine_{std::exchange(other.machine_, nullptr)} {}
-      upkeep& operator=(upkeep&&) = delete;
-      ~upkeep() {
-        if (machine_ != nullptr) machine_->release();
-      }
-      void operator()() noexcept { (void)machine_->maintain(machine_->clock_()); }
-      pool_machine* machine_;
-    };
-    (void)caught([&] { options_.executor.execute(upkeep{*this}); });
+    (void)caught([&] {
+      options_.executor.execute([held = holder{*this}] { (void)held->maintain(held->clock_()); });
+    });
   }
 
   // Returns how many more are to be opened, so that those that are to retire can.
@@ -959,7 +1000,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   std::atomic<std::uint32_t> min_;
   std::atomic<std::uint32_t> max_;
   std::atomic<std::uint32_t> generation_{0};
-  std::atomic<std::uint32_t> inside_factory_{0};
+  std::atomic<std::uint32_t> inside_{0};  // threads in a callers_code_scope
   std::atomic<std::uint64_t> holders_{1};  // the pool itself
 
   std::atomic<bool> maintaining_{false};
