@@ -398,16 +398,26 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   // Calls `f` with the machine kept alive whatever happens to its holders meanwhile.
   template <class F>
   BANYAN_ALWAYS_INLINE void guarded(F f) noexcept {
-    hazard_slots<1> guard{std::nothrow, *options_.domain};
-    if (guard) [[likely]] {
-      // The caller has a connection, so there is a holder now: no second look is needed. Whoever retires the machine
-      // does so after it took what we give, hence after this store.
-      guard.publish(0, this);
-      f();
-    } else {
-      retain();
-      f();
-      release();
+    hazard_domain& domain = *options_.domain;
+    bool gone = false;
+    {
+      hazard_slots<1> guard{std::nothrow, domain};
+      if (guard) [[likely]] {
+        // The caller has a connection, so there is a holder now: no second look is needed. Whoever retires the machine
+        // does so after it took what we give, hence after this store.
+        guard.publish(0, this);
+        f();
+        // acquire: as (1) of `release`, for the one who was the last but one
+        gone = holders_.load(std::memory_order_acquire) == 0;
+      } else {
+        retain();
+        f();
+        release();
+      }
+    }
+    // It was retired under our eyes, and only we kept it, perhaps: with it go the factory and the hooks.
+    if (gone) [[unlikely]] {
+      domain.reclaim();
     }
   }
 
