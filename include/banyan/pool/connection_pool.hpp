@@ -146,7 +146,8 @@ class connection_pool {
   void evict_all() noexcept { machine_->evict_all(); }
 
   /// Does what has fallen due; returns when something next will. For `pool_maintenance::caller`; harmless otherwise.
-  /// An older `now` than before counts as the one before. Does nothing while another call is under way.
+  /// At an older `now` than before less has fallen due, and nothing is undone. Does nothing while another call is under
+  /// way.
   time_point maintain(time_point now = Clock::now()) noexcept {
     return time_point{std::chrono::duration_cast<typename time_point::duration>(
         std::chrono::nanoseconds{machine_->maintain(ticks(now))})};

@@ -196,8 +196,6 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     const callers_code_scope scope{*this};
     if (stopping_.load(std::memory_order_seq_cst)) return now + options_.maintenance_interval.count();
     if (maintaining_.exchange(true, std::memory_order_acquire)) return now + options_.maintenance_interval.count();
-    latest_ = std::max(latest_, now);
-    now = latest_;
     std::int64_t next = time_out_requests(now, now + options_.maintenance_interval.count());
     empty_if_closed(lending_.settle(near(), waker()));
     const std::uint32_t replacements = look_at_connections(now);
@@ -912,7 +910,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   void run_if_due(std::int64_t now) noexcept {
     if (options_.maintenance != pool_maintenance::executor) return;
     std::int64_t next = next_maintenance_.load(std::memory_order_relaxed);
-    if (now < next || !next_maintenance_.compare_exchange_strong(next, now + options_.maintenance_interval.count(),
+    // Farther away than any: the clock was set back.
+    if ((now < next && next - now <= options_.maintenance_interval.count()) || !next_maintenance_.compare_exchange_strong(next, now + options_.maintenance_interval.count(),
                                                                  std::memory_order_relaxed)) {
       return;
     }
@@ -1015,7 +1014,6 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   std::atomic<bool> maintaining_{false};
   std::atomic<bool> stopping_{false};
-  std::int64_t latest_ = std::numeric_limits<std::int64_t>::min();  // of who maintains
   std::atomic<std::int64_t> next_maintenance_{std::numeric_limits<std::int64_t>::min()};
   signal housekeeping_;
   signal departures_;
