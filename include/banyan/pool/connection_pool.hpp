@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -160,7 +163,9 @@ class connection_pool {
   using machine = detail::pool_machine<Connection>;
 
   static std::int64_t ticks(time_point t) noexcept {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
+    // So far from the ends that differences, and sums with the longest durations, are still numbers.
+    constexpr std::int64_t end = std::int64_t{1} << 61;
+    return std::clamp(std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count(), -end, end);
   }
 
   static std::chrono::nanoseconds bounded(std::chrono::nanoseconds d) noexcept {
@@ -202,7 +207,8 @@ class connection_pool {
     }
     if (o.domain == nullptr) invalid_option("pool_options.domain", "null", "must be a domain");
     // As long as the times are to be counted in nanoseconds from now on.
-    for (auto* each : {&o.acquire_timeout, &o.idle_timeout, &o.max_lifetime, &o.keepalive, &o.backoff_cap}) {
+    for (auto* each : {&o.acquire_timeout, &o.idle_timeout, &o.max_lifetime, &o.validate_after, &o.keepalive,
+                       &o.backoff_base, &o.backoff_cap, &o.leak_threshold, &o.maintenance_interval}) {
       *each = bounded(*each);
     }
     return o;

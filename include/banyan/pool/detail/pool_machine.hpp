@@ -88,7 +88,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
                   {waiting_entries_.data(), waiting_entries_.size()},
                   {places_.data(), places_.size()}},
                  {options_.order == idle_order::lifo, options_.fairness == pool_fairness::barging}},
-        pace_{static_cast<std::uint32_t>(options_.max_opening), options_.backoff_base.count(),
+        pace_{static_cast<std::uint32_t>(std::min<std::size_t>(options_.max_opening, 0xffff)), options_.backoff_base.count(),
               options_.backoff_cap.count()},
         min_{static_cast<std::uint32_t>(options_.min)},
         max_{static_cast<std::uint32_t>(options_.max)} {}
