@@ -245,7 +245,10 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   void suspend() noexcept { lending_.suspend(); }
-  void resume() noexcept { empty_if_closed(lending_.resume(near(), waker())); }
+  void resume() noexcept {
+    empty_if_closed(lending_.resume(near(), waker()));
+    ensure_opening(clock_(), 0, false);
+  }
 
   void resize(std::uint32_t min, std::uint32_t max, std::int64_t now) noexcept {
     max_.store(max, std::memory_order_relaxed);  // numbers that order nothing
@@ -719,8 +722,10 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // More are waiting, or wished for, than are on their way, or fewer stay than should.
   [[nodiscard]] bool wants_more(std::uint32_t extra) const noexcept {
-    if ((lending_.flags() & protocol::closed) != 0) return false;
-    return (lending_.waiting() + extra > pace_.opening() && population_.alive() < max()) ||
+    const std::uint32_t flags = lending_.flags();
+    if ((flags & protocol::closed) != 0) return false;
+    // While it is suspended those who wait may have what is idle afterwards; what they lack is opened then.
+    return ((flags & protocol::suspended) == 0 && lending_.waiting() + extra > pace_.opening() && population_.alive() < max()) ||
            population_.staying() < min();
   }
 
