@@ -253,6 +253,15 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   void resize(std::uint32_t min, std::uint32_t max, std::int64_t now) noexcept {
     max_.store(max, std::memory_order_relaxed);  // numbers that order nothing
     min_.store(min, std::memory_order_relaxed);
+    while (surplus()) {
+      const std::uint32_t item = lending_.take_any(near());
+      if (item == protocol::none) break;
+      if (!population_.try_leave(max)) {
+        make_idle(item);
+        break;
+      }
+      dispose(item, close_cause::surplus);
+    }
     ensure_opening(now, 0, false);
     housekeeping_.raise();
   }
