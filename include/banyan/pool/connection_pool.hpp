@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -46,8 +49,9 @@ struct acquire_request {
 ///
 /// Thread-safe. Borrowing an idle connection and giving it back are lock-free, O(1), apart from the caller's hooks and
 /// `validate`; waiting blocks, and a waiter that stops keeps nobody else from being served. The destructor closes the
-/// pool, without waiting for leases, and waits for factories that are being called, up to `acquire_timeout`. Leases may
-/// outlive the pool. After fork, the child must not use the pool's connections.
+/// pool, without waiting for leases, and waits for factories and hooks that are being called in the background, up to
+/// `acquire_timeout`. Leases may outlive the pool: then what `on_return`, `on_close` and the executor refer to must
+/// outlive them. After fork, the child must not use the pool's connections.
 ///
 /// `Clock`: for ages and what falls due. Waiting is in the system's steady time.
 ///
@@ -65,10 +69,11 @@ class connection_pool {
   template <class Factory>
   requires detail::connection_factory<std::decay_t<Factory>, Connection>
   explicit connection_pool(Factory&& factory, pool_options<Connection> options = {})
-      : connection_pool{to_start{}, std::forward<Factory>(factory), checked(std::move(options))} {
-    // From here on the destructor cleans up: should there be no thread to be had, for one.
+      : machine_{make_machine(std::forward<Factory>(factory), checked(std::move(options)))} {
     machine_->open_at_start();
-    if (housekeeper_wanted_) housekeeper_ = std::thread{[machine = machine_] { machine->keep_house(); }};
+    if (housekeeper_wanted_) {
+      housekeeper_ = std::thread{[held = typename machine::holder{*machine_}] { held->keep_house(); }};
+    }
   }
 
   connection_pool(const connection_pool&) = delete;
@@ -76,12 +81,13 @@ class connection_pool {
 
   ~connection_pool() {
     (void)machine_->close(steady_clock::now());
-    if (housekeeper_.joinable()) {
-      machine_->stop_housekeeper();
+    machine_->stop_maintenance();
+    if (!housekeeper_.joinable()) return;
+    if (housekeeper_.get_id() == std::this_thread::get_id()) {  // a callback of a request that timed out
+      housekeeper_.detach();
+    } else {
       housekeeper_.join();
     }
-    machine_->wait_for_openers(steady_clock::now() + bounded(acquire_timeout_));
-    machine_->release();
   }
 
   /// An idle connection, else the next that comes, waiting up to the timeout. Blocks the thread only when it waits.
@@ -143,7 +149,8 @@ class connection_pool {
   void evict_all() noexcept { machine_->evict_all(); }
 
   /// Does what has fallen due; returns when something next will. For `pool_maintenance::caller`; harmless otherwise.
-  /// An older `now` than before counts as the one before. Does nothing while another call is under way.
+  /// At an older `now` than before less has fallen due, and nothing is undone. Does nothing while another call is under
+  /// way.
   time_point maintain(time_point now = Clock::now()) noexcept {
     return time_point{std::chrono::duration_cast<typename time_point::duration>(
         std::chrono::nanoseconds{machine_->maintain(ticks(now))})};
@@ -156,7 +163,9 @@ class connection_pool {
   using machine = detail::pool_machine<Connection>;
 
   static std::int64_t ticks(time_point t) noexcept {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
+    // So far from the ends that differences, and sums with the longest durations, are still numbers.
+    constexpr std::int64_t end = std::int64_t{1} << 61;
+    return std::clamp(std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count(), -end, end);
   }
 
   static std::chrono::nanoseconds bounded(std::chrono::nanoseconds d) noexcept {
@@ -198,29 +207,38 @@ class connection_pool {
     }
     if (o.domain == nullptr) invalid_option("pool_options.domain", "null", "must be a domain");
     // As long as the times are to be counted in nanoseconds from now on.
-    for (auto* each : {&o.acquire_timeout, &o.idle_timeout, &o.max_lifetime, &o.keepalive, &o.backoff_cap}) {
+    for (auto* each : {&o.acquire_timeout, &o.idle_timeout, &o.max_lifetime, &o.validate_after, &o.keepalive,
+                       &o.backoff_base, &o.backoff_cap, &o.leak_threshold, &o.maintenance_interval}) {
       *each = bounded(*each);
     }
     return o;
   }
 
-  struct to_start {};
-  template <class Factory>
-  connection_pool(to_start, Factory&& factory, pool_options<Connection> options)
-      : machine_{make_machine(std::forward<Factory>(factory), std::move(options))} {}
+  // Also when the constructor throws.
+  struct parting {
+    std::chrono::nanoseconds patience{};
+    void operator()(machine* m) const noexcept {
+      (void)m->close(steady_clock::now());
+      m->stop_maintenance();
+      m->wait_for_background(steady_clock::now() + patience);
+      m->release();
+    }
+  };
+  using machine_pointer = std::unique_ptr<machine, parting>;
 
   template <class Factory>
-  machine* make_machine(Factory&& factory, pool_options<Connection> options) {
+  machine_pointer make_machine(Factory&& factory, pool_options<Connection> options) {
     using maker = detail::connection_maker_of<Connection, std::decay_t<Factory>>;
     housekeeper_wanted_ = options.maintenance == pool_maintenance::housekeeper;
     acquire_timeout_ = options.acquire_timeout;
-    return new machine{std::make_unique<maker>(std::forward<Factory>(factory)), std::move(options),
-                       []() noexcept { return ticks(Clock::now()); }};
+    return machine_pointer{new machine{std::make_unique<maker>(std::forward<Factory>(factory)), std::move(options),
+                                       []() noexcept { return ticks(Clock::now()); }},
+                           parting{acquire_timeout_}};
   }
 
   bool housekeeper_wanted_ = false;
   std::chrono::nanoseconds acquire_timeout_{};
-  machine* machine_;
+  machine_pointer machine_;
   std::thread housekeeper_;
 };
 

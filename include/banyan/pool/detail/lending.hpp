@@ -26,15 +26,15 @@ namespace banyan::detail {
 /// of all these operations (sequentially consistent):
 ///
 ///     who puts:   makes the item idle    then looks whether somebody waits     (P1, P2)
-///     who waits:  joins the waiters      then looks whether something is idle  (W1, W2)
+///     who waits:  counts itself, joins   then looks whether something is idle  (W1, W2)
 ///
 /// so at least one of the two sees the other; whoever sees both an idle item and a waiter brings them together
 /// (`settle`), whichever item and waiter that are. Fairness: who has taken an item looks whether somebody waits (T2)
 /// and, if so, gives it to the first and stands at the end.
 ///
 /// `attention` is one word for the hot path: it is 0 when nobody waits and the pool is open. A waiter counts itself
-/// before it joins and is counted off after it was claimed or has withdrawn, so the count may be too high, never too
-/// low; then the slow path asks the list itself.
+/// before it has a place and is counted off after it was claimed or has withdrawn, so the count may be too high, never
+/// too low; then the slow path asks the list itself.
 ///
 /// Lock-free: a thread that stops holds at most one item and one entry of a list, and keeps nobody else from the rest.
 ///
@@ -82,7 +82,7 @@ class lending {
       : nooks_{memory.nooks}, places_{memory.places}, idle_{memory.idle}, waiting_{memory.waiting}, how_{how} {}
 
   /// An idle item; none when all are lent, others wait, or the pool is suspended. When it is closed, the caller gets
-  /// the item all the same, to dispose of it.
+  /// the item all the same, to dispose of it and of any other that is idle.
   template <class Wake>
   BANYAN_ALWAYS_INLINE taken take(std::uint32_t near, Wake&& wake) noexcept {
     const std::uint32_t item = take_idle(near);                                  // T1
@@ -100,41 +100,42 @@ class lending {
     place(item, near);                                                           // P1: pairs with W2
     const std::uint32_t attention = attention_.load(std::memory_order_seq_cst);  // P2: pairs with W1
     if (attention != 0) [[unlikely]] {
-      if (how_.overtaking && (attention & (closed | suspended)) == 0) {
-        (void)serve(look_again, wake);
-      } else {
-        settle(near, wake);
-      }
+      if (!how_.overtaking || (attention & (closed | suspended)) != 0) return settle(near, wake);
+      (void)serve(look_again, wake);
       return attention_.load(std::memory_order_seq_cst);
     }
     return 0;
   }
 
-  /// A place among the waiters, not joined yet; none when there is no room. The owner prepares for being woken, then
-  /// joins. It counts as waiting from here on, so that whoever makes it leave, even before it has joined, finds it
-  /// counted.
-  [[nodiscard]] ticket prepare_to_wait(std::uint32_t kind = 0) noexcept {
-    attention_.fetch_add(1, std::memory_order_seq_cst);  // W1: pairs with P2, T2
-    const ticket waiter = waiting_.prepare(kind);
-    if (!waiter) attention_.fetch_sub(1, std::memory_order_seq_cst);
-    return waiter;
+  /// A place among the waiters, counted but not joined yet; none when `most` wait already or there is no room. The
+  /// owner prepares for being woken, then joins, always. It may leave in between, or be taken out by others who know
+  /// the ticket.
+  [[nodiscard]] ticket prepare_to_wait(std::uint32_t kind = 0, std::uint32_t most = none) noexcept {
+    const std::uint32_t before = attention_.fetch_add(1, std::memory_order_seq_cst);  // W1: pairs with P2, T2
+    if ((before & ~(closed | suspended)) < most) {
+      const ticket place = waiting_.prepare(kind);
+      if (place) return place;
+    }
+    attention_.fetch_sub(1, std::memory_order_seq_cst);
+    return {};
   }
 
   /// Joins the waiters, at the end or, for one who was given something useless, at the front. The waiter may have been
-  /// woken when this returns.
+  /// woken when this returns. Returns attention, as `put`.
   template <class Wake>
-  void join(ticket waiter, bool at_front, std::uint32_t near, Wake&& wake) noexcept {
+  std::uint32_t join(ticket waiter, bool at_front, std::uint32_t near, Wake&& wake) noexcept {
     if (at_front) {
       waiting_.push_front(waiter);
     } else {
       waiting_.push_back(waiter);
     }
     // Who closes sets the flag and then refuses whom it finds: it sees us in the list, or we see the flag.
-    if ((attention_.load(std::memory_order_seq_cst) & closed) != 0) {
+    const std::uint32_t attention = attention_.load(std::memory_order_seq_cst);
+    if ((attention & closed) != 0) {
       refuse_all(refused, wake);
-      return;
+      return attention;
     }
-    settle(near, wake);  // W2: pairs with P1
+    return settle(near, wake);  // W2: pairs with P1
   }
 
   /// Leaves the waiters; false if the waiter has been given something, which is then its owner's to deal with.
@@ -148,12 +149,16 @@ class lending {
   [[nodiscard]] auto given(ticket waiter) const noexcept { return waiting_.given(waiter); }
   void finish(ticket waiter) noexcept { waiting_.finish(waiter); }
 
-  /// Brings idle items and waiters together until there are none of one kind.
+  /// Brings idle items and waiters together until there are none of one kind. Returns attention as seen after the last
+  /// item was made idle: with `closed` in it, the caller sees to it that idle items are disposed of, for who closed may
+  /// have looked while we had one in our hands.
   template <class Wake>
-  void settle(std::uint32_t near, Wake&& wake) noexcept {
-    while ((attention_.load(std::memory_order_seq_cst) & (closed | suspended)) == 0 && waiting_.has_live()) {
+  std::uint32_t settle(std::uint32_t near, Wake&& wake) noexcept {
+    for (;;) {
+      const std::uint32_t attention = attention_.load(std::memory_order_seq_cst);
+      if ((attention & (closed | suspended)) != 0 || !waiting_.has_live()) return attention;
       const std::uint32_t item = take_idle(near);
-      if (item == none) return;
+      if (item == none) return attention;
       if (!serve(item, wake)) place(item, near);  // then look again, as P2
     }
   }
@@ -176,9 +181,9 @@ class lending {
   /// While suspended, nobody is given anything; waiters keep their places.
   void suspend() noexcept { attention_.fetch_or(suspended, std::memory_order_seq_cst); }
   template <class Wake>
-  void resume(std::uint32_t near, Wake&& wake) noexcept {
+  std::uint32_t resume(std::uint32_t near, Wake&& wake) noexcept {
     attention_.fetch_and(~suspended, std::memory_order_seq_cst);
-    settle(near, wake);
+    return settle(near, wake);
   }
 
   /// Any idle item, whoever waits.
@@ -224,7 +229,7 @@ class lending {
     if ((attention & suspended) != 0) {
       if (item != none) {
         place(item, near);
-        settle(near, wake);  // if it was resumed meanwhile
+        attention = settle(near, wake);  // if it was resumed meanwhile, or closed
       }
       return {none, attention};
     }

@@ -22,7 +22,9 @@ class opening_pace {
   /// True: one more is being opened, until `succeeded`, `failed` or `abandoned`.
   [[nodiscard]] bool try_begin(std::int64_t now) noexcept {
     // relaxed throughout: one word and one time, which order nothing else.
-    if (now < not_before_.load(std::memory_order_relaxed)) return false;
+    // A pause that seems longer than any is one whose clock was set back.
+    const std::int64_t until = not_before_.load(std::memory_order_relaxed);
+    if (now < until && until - now <= cap_) return false;
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     do {
       if (opening_in(word) >= limit_in(word)) return false;

@@ -88,8 +88,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
                   {waiting_entries_.data(), waiting_entries_.size()},
                   {places_.data(), places_.size()}},
                  {options_.order == idle_order::lifo, options_.fairness == pool_fairness::barging}},
-        pace_{static_cast<std::uint32_t>(options_.max_opening), options_.backoff_base.count(),
-              options_.backoff_cap.count()},
+        pace_{static_cast<std::uint32_t>(std::min<std::size_t>(options_.max_opening, 0xffff)),
+              options_.backoff_base.count(), options_.backoff_cap.count()},
         min_{static_cast<std::uint32_t>(options_.min)},
         max_{static_cast<std::uint32_t>(options_.max)} {}
 
@@ -123,6 +123,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
         population_.leave();
         dispose(got.item, close_cause::closed);
       }
+      dispose_idle();
       hand_over(asked, protocol::refused);
       return;
     }
@@ -145,13 +146,14 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   void give_back(std::uint32_t item) noexcept {
-    guarded([&] { return take_back(item, clock_()); });
+    guarded([&] { take_back(item, clock_()); });
   }
 
   void give_back_broken(std::uint32_t item) noexcept {
     guarded([&] {
       note_end_of_use(slots_[item]);
-      return dispose_at_return(item, close_cause::discarded);
+      population_.leave();
+      dispose(item, close_cause::discarded);
     });
   }
 
@@ -161,32 +163,33 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   /// Brings about what has fallen due, and returns when to come again.
   std::int64_t maintain(std::int64_t now) noexcept {
+    const callers_code_scope scope{*this};
+    if (stopping_.load(std::memory_order_seq_cst)) return now + options_.maintenance_interval.count();
     if (maintaining_.exchange(true, std::memory_order_acquire)) return now + options_.maintenance_interval.count();
-    latest_ = std::max(latest_, now);
-    now = latest_;
     std::int64_t next = time_out_requests(now, now + options_.maintenance_interval.count());
-    lending_.settle(near(), waker());
+    empty_if_closed(lending_.settle(near(), waker()));
     const std::uint32_t replacements = look_at_connections(now);
     ensure_opening(now, replacements, true);
-    if (wants_more(0) && pace_.opening() == 0)
+    if (wants_more(0) && pace_.opening() == 0) {
       next = std::min(next, std::max(pace_.not_before(), now + shortest_pause));
+    }
     next_maintenance_.store(next, std::memory_order_relaxed);  // a hint
     maintaining_.store(false, std::memory_order_release);      // release: pairs with the exchange above
     return next;
   }
 
-  /// The housekeeper's life, until `stop_housekeeper`.
+  /// The housekeeper's life, until `stop_maintenance`.
   void keep_house() noexcept {
-    while (!stopping_.load(std::memory_order_acquire)) {
+    while (!stopping_.load(std::memory_order_seq_cst)) {
       const std::uint32_t seen = housekeeping_.seen();
       const std::int64_t now = clock_();
       const std::int64_t next = maintain(now);
-      if (stopping_.load(std::memory_order_acquire)) return;
+      if (stopping_.load(std::memory_order_seq_cst)) return;
       housekeeping_.wait_until(seen, after(steady_clock::now(), std::chrono::nanoseconds{next - now}));
     }
   }
-  void stop_housekeeper() noexcept {
-    stopping_.store(true, std::memory_order_release);
+  void stop_maintenance() noexcept {
+    stopping_.store(true, std::memory_order_seq_cst);
     housekeeping_.raise();
   }
 
@@ -201,21 +204,35 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     }
   }
 
-  /// Until no thread is inside the factory, for the one who made the pool to go on destroying what that uses.
-  void wait_for_openers(steady_clock::time_point deadline) noexcept {
+  /// After `close` and `stop_maintenance`: until no other thread is inside the factory or a hook in the background, for
+  /// the one who made the pool to go on destroying what these use.
+  void wait_for_background(steady_clock::time_point deadline) noexcept {
+    const std::uint32_t mine = callers_code_scope::of_this_thread(*this);
     for (;;) {
       const std::uint32_t seen = departures_.seen();
-      if (inside_factory_.load(std::memory_order_acquire) == 0 || steady_clock::now() >= deadline) return;
+      if (inside_.load(std::memory_order_seq_cst) <= mine || steady_clock::now() >= deadline) return;
       departures_.wait_until(seen, deadline);
     }
   }
 
   void suspend() noexcept { lending_.suspend(); }
-  void resume() noexcept { lending_.resume(near(), waker()); }
+  void resume() noexcept {
+    empty_if_closed(lending_.resume(near(), waker()));
+    ensure_opening(clock_(), 0, false);
+  }
 
   void resize(std::uint32_t min, std::uint32_t max, std::int64_t now) noexcept {
     max_.store(max, std::memory_order_relaxed);  // numbers that order nothing
     min_.store(min, std::memory_order_relaxed);
+    while (surplus()) {
+      const std::uint32_t item = lending_.take_any(near());
+      if (item == protocol::none) break;
+      if (!population_.try_leave(max)) {
+        make_idle(item);
+        break;
+      }
+      dispose(item, close_cause::surplus);
+    }
     ensure_opening(now, 0, false);
     housekeeping_.raise();
   }
@@ -266,6 +283,21 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     domain.reclaim();
   }
 
+  /// Keeps the machine alive.
+  class holder {
+   public:
+    explicit holder(pool_machine& machine) noexcept : machine_{&machine} { machine.retain(); }
+    holder(holder&& other) noexcept : machine_{std::exchange(other.machine_, nullptr)} {}
+    holder& operator=(holder&&) = delete;
+    ~holder() {
+      if (machine_ != nullptr) machine_->release();
+    }
+    pool_machine* operator->() const noexcept { return machine_; }
+
+   private:
+    pool_machine* machine_;
+  };
+
   void open_at_start() noexcept { ensure_opening(clock_(), 0, false); }
 
   /// Makes one here and lends it, when there may be one more: for pools that open nothing in the background.
@@ -312,26 +344,60 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     return std::min(fresh_.load(std::memory_order_acquire), capacity_);
   }
 
-  // Calls `f` with the machine kept alive whatever happens to its holders meanwhile. `f` says whether it may have been
-  // the last one, so that the memory is freed now rather than with the next thousand things that are retired.
+  // Background work that may call the caller's code. It is counted before it looks whether the pool is closed or
+  // stopped; who closes or stops it looks at the count afterwards (both sequentially consistent).
+  class callers_code_scope {
+   public:
+    explicit callers_code_scope(pool_machine& machine) noexcept : machine_{&machine}, outer_{innermost()} {
+      machine_->inside_.fetch_add(1, std::memory_order_seq_cst);
+      innermost() = this;
+    }
+    callers_code_scope(const callers_code_scope&) = delete;
+    callers_code_scope& operator=(const callers_code_scope&) = delete;
+    ~callers_code_scope() {
+      innermost() = outer_;
+      machine_->inside_.fetch_sub(1, std::memory_order_seq_cst);
+      if ((machine_->lending_.flags() & protocol::closed) != 0) machine_->departures_.raise();
+    }
+    static std::uint32_t of_this_thread(const pool_machine& machine) noexcept {
+      std::uint32_t count = 0;
+      for (const callers_code_scope* each = innermost(); each != nullptr; each = each->outer_) {
+        if (each->machine_ == &machine) ++count;
+      }
+      return count;
+    }
+
+   private:
+    static callers_code_scope*& innermost() noexcept {
+      static thread_local callers_code_scope* scope = nullptr;
+      return scope;
+    }
+    pool_machine* machine_;
+    callers_code_scope* outer_;
+  };
+
+  // Calls `f` with the machine kept alive whatever happens to its holders meanwhile.
   template <class F>
   BANYAN_ALWAYS_INLINE void guarded(F f) noexcept {
     hazard_domain& domain = *options_.domain;
-    bool last = false;
+    bool gone = false;
     {
       hazard_slots<1> guard{std::nothrow, domain};
       if (guard) [[likely]] {
         // The caller has a connection, so there is a holder now: no second look is needed. Whoever retires the machine
         // does so after it took what we give, hence after this store.
         guard.publish(0, this);
-        last = f();
+        f();
+        // acquire: as (1) of `release`, for the one who was the last but one
+        gone = holders_.load(std::memory_order_acquire) == 0;
       } else {
         retain();
         f();
         release();
       }
     }
-    if (last) [[unlikely]] {
+    // It was retired under our eyes, and only we kept it, perhaps: with it go the factory and the hooks.
+    if (gone) [[unlikely]] {
       domain.reclaim();
     }
   }
@@ -354,16 +420,16 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // ---- lending and taking back
 
-  // From where the fast path gave up: an item that was refused and closed by `admit`, one that came with attention, or
-  // none.
+  // From where the fast path gave up: an item that `admit` refused and closed, one that came with attention, or none.
   BANYAN_COLD answer try_borrow_with_care(protocol::taken got, const char* tag, std::int64_t now) noexcept {
-    bool admitted = got.attention == 0;
-    for (;; got = lending_.take(near(), waker()), admitted = false) {
+    bool refused = got.attention == 0;
+    for (;; got = lending_.take(near(), waker())) {
       if (got.item == protocol::none) return nothing_idle(got.attention, now);
-      if (std::exchange(admitted, false)) continue;  // it was the fast path's, and is closed
+      if (std::exchange(refused, false)) continue;
       if ((got.attention & protocol::closed) != 0) {
         population_.leave();
         dispose(got.item, close_cause::closed);
+        dispose_idle();
         return unexpected{pool_error{pool_errc::closed}};
       }
       if (admit(got.item, now)) return answer{lend(got.item, tag, now)};
@@ -379,10 +445,10 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     const auto began = steady_clock::now();
     const auto deadline = after(began, timeout);
     for (bool at_front = false;; at_front = true) {
-      const ticket place = lending_.prepare_to_wait(waiting_thread);
+      const ticket place = lending_.prepare_to_wait(waiting_thread, at_front ? protocol::none : most_waiting());
       if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
-      waiters_[place.index].request.store(nullptr, std::memory_order_relaxed);  // of an earlier turn
-      lending_.join(place, at_front, near(), waker());
+      waiters_[place.index].request.store(nullptr, std::memory_order_relaxed);  // published by the join
+      empty_if_closed(lending_.join(place, at_front, near(), waker()));
       const std::optional<std::uint32_t> given = wait_for(place, deadline);
       lending_.finish(place);
       if (!given) {
@@ -392,11 +458,21 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       if (*given == protocol::refused) return unexpected{pool_error{pool_errc::closed}};
       if (*given == protocol::failed) return unexpected{pool_error{pool_errc::open_failed, last_error()}};
       const std::int64_t served = clock_();
-      const std::uint32_t item = *given == protocol::look_again ? take_open() : *given;
+      const std::uint32_t item = *given == protocol::look_again ? look_again() : *given;
       if (item == protocol::none || !admit(item, served)) continue;
       waits_.record(steady_clock::now() - began);
       return answer{lend(item, tag, served)};
     }
+  }
+
+  // For a waiter that was told so: what is idle now, if anything is.
+  std::uint32_t look_again() noexcept {
+    const protocol::taken got = lending_.take(near(), waker());
+    if ((got.attention & protocol::closed) == 0 || got.item == protocol::none) return got.item;
+    population_.leave();
+    dispose(got.item, close_cause::closed);
+    dispose_idle();
+    return protocol::none;
   }
 
   // Whether the connection, which is ours, may be lent; if not it is closed.
@@ -428,15 +504,6 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     return false;
   }
 
-  // An idle one, for a waiter that was told to look again.
-  std::uint32_t take_open() noexcept {
-    const protocol::taken got = lending_.take(near(), waker());
-    if ((got.attention & protocol::closed) == 0 || got.item == protocol::none) return got.item;
-    population_.leave();
-    dispose(got.item, close_cause::closed);
-    return protocol::none;
-  }
-
   bool still_valid(slot& s) noexcept {
     bool valid = false;
     return caught([&] { valid = options_.validate(s.value()); }) == nullptr && valid;
@@ -466,48 +533,46 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     if (s.leak_told.load(std::memory_order_relaxed)) s.leak_told.store(false, std::memory_order_relaxed);
   }
 
-  // Both return whether that may have been the last of a closed pool.
-  BANYAN_ALWAYS_INLINE bool take_back(std::uint32_t item, std::int64_t now) noexcept {
+  BANYAN_ALWAYS_INLINE void take_back(std::uint32_t item, std::int64_t now) noexcept {
     slot& s = slots_[item];
     note_end_of_use(s);
     s.last_used.store(now, std::memory_order_relaxed);
     if (options_.on_return && caught([&] { options_.on_return(s.value()); }) != nullptr) [[unlikely]] {
-      return dispose_at_return(item, close_cause::invalid);
+      population_.leave();
+      dispose(item, close_cause::invalid);
+      return;
     }
     if (evicted(s)) [[unlikely]] {
-      return dispose_at_return(item, close_cause::evicted);
+      population_.leave();
+      dispose(item, close_cause::evicted);
+      return;
     }
     if (now >= s.retire_at.load(std::memory_order_relaxed) && population_.try_leave(min())) [[unlikely]] {
       dispose(item, close_cause::expired);
-      return false;
+      return;
     }
     if (population_.staying() > max() && population_.try_leave(max())) [[unlikely]] {
       dispose(item, close_cause::surplus);
-      return false;
+      return;
     }
-    const bool closed = make_idle(item);
+    make_idle(item);
     run_if_due(now);
-    return closed;
   }
 
-  BANYAN_COLD bool dispose_at_return(std::uint32_t item, close_cause cause) noexcept {
-    const bool closed = (lending_.flags() & protocol::closed) != 0;
-    population_.leave();
-    dispose(item, cause);
-    return closed;
-  }
+  // The caller keeps the machine alive.
+  void make_idle(std::uint32_t item) noexcept { empty_if_closed(lending_.put(item, near(), waker())); }
 
-  // The caller keeps the machine alive. True: the pool is closed.
-  bool make_idle(std::uint32_t item) noexcept {
-    if ((lending_.put(item, near(), waker()) & protocol::closed) == 0) [[likely]] {
-      return false;
+  void empty_if_closed(std::uint32_t attention) noexcept {
+    if ((attention & protocol::closed) != 0) [[unlikely]] {
+      dispose_idle();
     }
-    dispose_idle();
-    return true;
   }
 
   BANYAN_COLD answer nothing_idle(std::uint32_t attention, std::int64_t now) noexcept {
-    if ((attention & protocol::closed) != 0) return unexpected{pool_error{pool_errc::closed}};
+    if ((attention & protocol::closed) != 0) {
+      dispose_idle();
+      return unexpected{pool_error{pool_errc::closed}};
+    }
     ensure_opening(now, 1, false);
     return unexpected{pool_error{(attention & protocol::suspended) != 0 ? pool_errc::suspended : pool_errc::exhausted}};
   }
@@ -532,25 +597,26 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
         until = std::min(until, after(now, std::chrono::nanoseconds{pace_.not_before() - ticks}));
       }
       // Nobody woke us for long: who should have may be stopped, or who was woken instead.
-      if (!waiter.woken.wait_until(seen, until)) lending_.settle(near(), waker());
+      if (!waiter.woken.wait_until(seen, until)) empty_if_closed(lending_.settle(near(), waker()));
     }
   }
 
   void stand_in_line(request& asked, bool at_front, std::int64_t now) noexcept {
-    const ticket place = lending_.prepare_to_wait(waiting_request);
-    if (!place) {
-      answer_now(asked, unexpected{pool_error{pool_errc::too_many_waiting}});
-      return;
-    }
-    waiters_[place.index].request.store(&asked, std::memory_order_relaxed);  // published by the join
-    waiters_[place.index].deadline.store(asked.deadline(), std::memory_order_relaxed);
-    asked.place.store(std::uint64_t{place.turn} << 32 | place.index, std::memory_order_release);  // pairs with cancel
+    const ticket place = lending_.prepare_to_wait(waiting_request, at_front ? protocol::none : most_waiting());
+    if (!place) return hand_over(asked, no_room);
+    retain();
     const std::int64_t deadline = asked.deadline();
-    lending_.join(place, at_front, near(), waker());
-    // `asked` may have been answered and be gone.
+    waiters_[place.index].request.store(&asked, std::memory_order_relaxed);  // published by the join
+    waiters_[place.index].deadline.store(deadline, std::memory_order_relaxed);
+    asked.place.store(std::uint64_t{place.turn} << 32 | place.index, std::memory_order_release);  // pairs with cancel
+    // From here `asked` may be answered and gone, and with it whoever else kept the machine.
+    empty_if_closed(lending_.join(place, at_front, near(), waker()));
     ensure_opening(now, 0, false);
     if (deadline < next_maintenance_.load(std::memory_order_relaxed)) housekeeping_.raise();
+    release();
   }
+
+  [[nodiscard]] std::uint32_t most_waiting() const noexcept { return static_cast<std::uint32_t>(options_.max_waiting); }
 
   // True: the request is the caller's to answer.
   bool withdraw(ticket place) noexcept {
@@ -583,6 +649,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   static constexpr std::uint32_t timed_out = claim_list<>::max_value - 3;
   static constexpr std::uint32_t cancelled = claim_list<>::max_value - 4;
+  static constexpr std::uint32_t no_room = claim_list<>::max_value - 5;
 
   // Brings a request and what it was given to the executor. The executor may drop the task: then the connection goes
   // back, and the request is destroyed unanswered.
@@ -592,36 +659,48 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     delivery& operator=(delivery&&) = delete;
     ~delivery() {
       if (asked_ == nullptr) return;
-      pool_machine& machine = asked_->machine();
-      machine.retain();
-      if (is_item(asked_->given)) (void)machine.make_idle(asked_->given);
-      if (asked_->given == protocol::look_again) machine.lending_.settle(machine.near(), machine.waker());
-      asked_->unref();
-      machine.release();
+      asked_->dropped = true;
+      end(*asked_);
     }
-    void operator()() noexcept {
-      request& asked = *std::exchange(asked_, nullptr);
-      asked.machine().conclude(asked);
+    void operator()() noexcept { end(*std::exchange(asked_, nullptr)); }
+
+    static void end(request& asked) noexcept {
+      if (answers_here().handing_over != 0) {
+        answer_in_turn(asked);
+      } else {
+        asked.machine().conclude(asked);
+      }
     }
     request* asked_;
   };
 
   static bool is_item(std::uint32_t given) noexcept { return given < protocol::max_items; }
 
+  // Requests that are answered on this thread while it serves others: inline, that is, without an executor, or by one
+  // that runs or drops its tasks at once. A callback that gives its connection back serves the next one: that one's
+  // turn comes when this one has returned, so that a thousand do not stand on each other's stack.
+  struct answer_line {
+    request* first = nullptr;
+    request* last = nullptr;
+    bool busy = false;
+    unsigned handing_over = 0;  // calls of the executor under way
+  };
+  static answer_line& answers_here() noexcept {
+    static thread_local answer_line mine;
+    return mine;
+  }
+
   void hand_over(request& asked, std::uint32_t given) noexcept {
     asked.given = given;
-    if (options_.executor) {
-      (void)caught([&] { options_.executor.execute(delivery{asked}); });
-      return;
-    }
-    // Inline. A callback that gives its connection back serves the next one: that one's turn comes when this one has
-    // returned, so that a thousand do not stand on each other's stack.
-    struct line {
-      request* first = nullptr;
-      request* last = nullptr;
-      bool busy = false;
-    };
-    static thread_local line mine;
+    if (!options_.executor) return answer_in_turn(asked);
+    answer_line& mine = answers_here();
+    ++mine.handing_over;
+    (void)caught([&] { options_.executor.execute(delivery{asked}); });
+    --mine.handing_over;
+  }
+
+  static void answer_in_turn(request& asked) noexcept {
+    answer_line& mine = answers_here();
     asked.next_answer = nullptr;
     if (mine.busy) {
       (mine.last != nullptr ? mine.last->next_answer : mine.first) = &asked;
@@ -629,7 +708,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       return;
     }
     mine.busy = true;
-    conclude(asked);
+    asked.machine().conclude(asked);
     while (mine.first != nullptr) {
       request& next = *mine.first;
       mine.first = next.next_answer;
@@ -640,6 +719,14 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   void conclude(request& asked) noexcept {
+    if (asked.dropped) {
+      retain();
+      if (is_item(asked.given)) make_idle(asked.given);
+      // Another may have what this one was told to look for.
+      if (asked.given == protocol::look_again) empty_if_closed(lending_.settle(near(), waker()));
+      asked.unref();
+      return release();
+    }
     switch (asked.given) {
       case protocol::refused:
         return answer_now(asked, unexpected{pool_error{pool_errc::closed}});
@@ -649,11 +736,13 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
         return answer_now(asked, unexpected{pool_error{pool_errc::timeout, last_error()}});
       case cancelled:
         return answer_now(asked, unexpected{pool_error{pool_errc::cancelled}});
+      case no_room:
+        return answer_now(asked, unexpected{pool_error{pool_errc::too_many_waiting}});
       default:
         break;
     }
     const std::int64_t now = clock_();
-    if (asked.given == protocol::look_again) asked.given = take_open();
+    if (asked.given == protocol::look_again) asked.given = look_again();
     if (asked.given == protocol::none || !admit(asked.given, now)) return stand_in_line(asked, true, now);
     waits_.record(steady_clock::now() - asked.asked_at());
     answer_now(asked, answer{lend(asked.given, asked.tag(), now)});
@@ -672,14 +761,19 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // More are waiting, or wished for, than are on their way, or fewer stay than should.
   [[nodiscard]] bool wants_more(std::uint32_t extra) const noexcept {
-    if ((lending_.flags() & protocol::closed) != 0) return false;
-    return (lending_.waiting() + extra > pace_.opening() && population_.alive() < max()) ||
+    const std::uint32_t flags = lending_.flags();
+    if ((flags & protocol::closed) != 0) return false;
+    // While it is suspended those who wait may have what is idle afterwards; what they lack is opened then.
+    return ((flags & protocol::suspended) == 0 && lending_.waiting() + extra > pace_.opening() &&
+            population_.alive() < max()) ||
            population_.staying() < min();
   }
 
   void ensure_opening(std::int64_t now, std::uint32_t extra, bool here) noexcept {
     if (opens_by_itself() && !here) return;
-    while (wants_more(extra)) {
+    // Not for ever: an executor that drops its tasks leaves everything as it was.
+    for (std::size_t tries = opens_by_itself() ? capacity_ : options_.max_opening; tries != 0 && wants_more(extra);
+         --tries) {
       if (!pace_.try_begin(now)) return;
       const std::uint32_t item = reserve();
       if (item == protocol::none) return pace_.abandoned();
@@ -755,6 +849,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // Makes a connection in a reserved place, and lends or keeps it. Counts as opening until then.
   bool open(std::uint32_t item, std::int64_t now) noexcept {
+    const callers_code_scope scope{*this};
     std::exception_ptr cause;
     if ((lending_.flags() & protocol::closed) != 0) {
       pace_.abandoned();
@@ -771,14 +866,13 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       return false;
     }
     pace_.succeeded();
-    (void)make_idle(item);
+    make_idle(item);
     return true;
   }
 
   bool make_here(std::uint32_t item, std::int64_t asked, std::exception_ptr& cause) noexcept {
     slot& s = slots_[item];
     const std::uint32_t generation = generation_.load(std::memory_order_seq_cst);
-    inside_factory_.fetch_add(1, std::memory_order_acq_rel);
     bool made = make_->make(s.place(), cause);
     if (made && options_.on_create) {
       cause = caught([&] { options_.on_create(s.value()); });
@@ -803,8 +897,6 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     } else {
       count(failures_);
     }
-    inside_factory_.fetch_sub(1, std::memory_order_acq_rel);
-    if ((lending_.flags() & protocol::closed) != 0) departures_.raise();
     return made;
   }
 
@@ -863,21 +955,13 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   void run_if_due(std::int64_t now) noexcept {
     if (options_.maintenance != pool_maintenance::executor) return;
     std::int64_t next = next_maintenance_.load(std::memory_order_relaxed);
-    if (now < next || !next_maintenance_.compare_exchange_strong(next, now + options_.maintenance_interval.count(),
-                                                                 std::memory_order_relaxed)) {
+    // Farther away than any: the clock was set back.
+    if ((now < next && next - now <= options_.maintenance_interval.count()) ||
+        !next_maintenance_.compare_exchange_strong(next, now + options_.maintenance_interval.count(),
+                                                   std::memory_order_relaxed)) {
       return;
     }
-    struct upkeep {
-      explicit upkeep(pool_machine& machine) noexcept : machine_{&machine} { machine.retain(); }
-      upkeep(upkeep&& other) noexcept : machine_{std::exchange(other.machine_, nullptr)} {}
-      upkeep& operator=(upkeep&&) = delete;
-      ~upkeep() {
-        if (machine_ != nullptr) machine_->release();
-      }
-      void operator()() noexcept { (void)machine_->maintain(machine_->clock_()); }
-      pool_machine* machine_;
-    };
-    (void)caught([&] { options_.executor.execute(upkeep{*this}); });
+    (void)caught([&] { options_.executor.execute([held = holder{*this}] { (void)held->maintain(held->clock_()); }); });
   }
 
   // Returns how many more are to be opened, so that those that are to retire can.
@@ -907,7 +991,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
         population_.leave();
         dispose(i, close_cause::invalid);
       } else {
-        (void)make_idle(i);
+        make_idle(i);
       }
     }
     return replacements;
@@ -969,12 +1053,11 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   std::atomic<std::uint32_t> min_;
   std::atomic<std::uint32_t> max_;
   std::atomic<std::uint32_t> generation_{0};
-  std::atomic<std::uint32_t> inside_factory_{0};
+  std::atomic<std::uint32_t> inside_{0};   // threads in a callers_code_scope
   std::atomic<std::uint64_t> holders_{1};  // the pool itself
 
   std::atomic<bool> maintaining_{false};
   std::atomic<bool> stopping_{false};
-  std::int64_t latest_ = std::numeric_limits<std::int64_t>::min();  // of who maintains
   std::atomic<std::int64_t> next_maintenance_{std::numeric_limits<std::int64_t>::min()};
   signal housekeeping_;
   signal departures_;

@@ -29,11 +29,7 @@ class pool_request {
 
   void unref() noexcept {
     // (1) acquire, release: the last one sees what the other did.
-    if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      pool_machine<T>& machine = machine_;
-      delete this;
-      machine.release();
-    }
+    if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
   [[nodiscard]] pool_machine<T>& machine() const noexcept { return machine_; }
@@ -47,9 +43,11 @@ class pool_request {
   pool_request* next_answer = nullptr;
   /// What it was given, until it is answered: an item or one of the refusals.
   std::uint32_t given = 0;
+  /// The executor has dropped it.
+  bool dropped = false;
 
  protected:
-  virtual ~pool_request() = default;
+  virtual ~pool_request() { machine_.release(); }  // also when what is built upon it could not be
 
  private:
   pool_machine<T>& machine_;

@@ -30,14 +30,14 @@ class population {
   void leave() noexcept { word_.fetch_add(one_leaving, std::memory_order_relaxed); }
 
   /// One that was about to leave has left.
-  void left() noexcept { word_.fetch_sub(one_leaving + 1, std::memory_order_release); }  // (2) pairs with (1)
+  /// seq_cst, as `alive`: who leaves and then looks whether the pool is closed, and who closes it and then looks who is
+  /// alive, cannot miss each other.
+  void left() noexcept { word_.fetch_sub(one_leaving + 1, std::memory_order_seq_cst); }  // (2) release: pairs with (1)
 
   /// One that was about to leave stays.
   void stay() noexcept { word_.fetch_sub(one_leaving, std::memory_order_relaxed); }
 
-  [[nodiscard]] std::uint32_t alive() const noexcept {
-    return alive_in(word_.load(std::memory_order_acquire));  // acquire: as (1)
-  }
+  [[nodiscard]] std::uint32_t alive() const noexcept { return alive_in(word_.load(std::memory_order_seq_cst)); }
   [[nodiscard]] std::uint32_t staying() const noexcept {
     const std::uint64_t word = word_.load(std::memory_order_relaxed);
     return alive_in(word) - leaving_in(word);
