@@ -21,6 +21,10 @@ using numbers = hash_router<std::uint64_t>;
 
 static_assert(banyan::router_for<numbers, std::uint64_t>);
 static_assert(banyan::router_for<hash_router<std::string>, std::string_view>);
+static_assert(banyan::router_for<hash_router<std::string_view>, std::string>);
+static_assert(banyan::router_for<numbers, int>);
+static_assert(!banyan::router_for<hash_router<std::string>, int>);
+static_assert(!banyan::router_for<numbers, std::string>);
 
 // Keys that change their shard, and of these the ones that go elsewhere than to `newcomer`.
 struct movement {

@@ -26,6 +26,7 @@ using numbers = range_router<std::uint64_t>;
 
 static_assert(banyan::router_for<numbers, std::uint64_t>);
 static_assert(banyan::router_for<range_router<std::string>, std::string_view>);
+static_assert(!banyan::router_for<range_router<std::string>, int>);
 static_assert(noexcept(std::declval<const numbers&>().route(7)));
 
 TEST_CASE("a boundary belongs to the range above it", "[shard][range]") {

@@ -151,6 +151,52 @@ TEST_CASE("maps refuse what makes no sense, and nothing changes", "[shard][map]"
   CHECK(*map.find(5U) == "a");
 }
 
+struct service {
+  service() = default;
+  service(const service&) = delete;
+  service& operator=(const service&) = delete;
+  virtual ~service() = default;
+  [[nodiscard]] virtual int port() const = 0;
+};
+
+// Looks at the map when it dies.
+struct farewell final : service {
+  using map_type = shard_map<ranges, service>;
+  farewell(const map_type*& of, std::vector<std::uint64_t>& log) : map{of}, versions{log} {}
+  farewell(const farewell&) = delete;
+  farewell& operator=(const farewell&) = delete;
+  ~farewell() override { versions.push_back(map == nullptr ? 0 : map->version()); }
+  [[nodiscard]] int port() const override { return 80; }
+  const map_type*& map;
+  std::vector<std::uint64_t>& versions;
+};
+
+TEST_CASE("what serves may be an interface, and use the map while it dies", "[shard][map]") {
+  const shard_map<ranges, service>* where = nullptr;
+  std::vector<std::uint64_t> log;
+  shard_map<ranges, service> map{ranges{}, {{0, std::make_shared<farewell>(where, log)}}};
+  where = &map;
+  CHECK(map.find(1U)->port() == 80);
+  map.serve(0, std::make_shared<farewell>(where, log));
+  CHECK(log == std::vector<std::uint64_t>{2});
+  {
+    const auto held = map.find(1U);
+    map.serve(0, std::make_shared<farewell>(where, log));
+    CHECK(log.size() == 1);
+    CHECK(held->port() == 80);
+  }
+  map.serve(1, std::make_shared<farewell>(where, log));
+  CHECK(log == std::vector<std::uint64_t>{2, 4});
+  where = nullptr;
+}
+
+TEST_CASE("what serves may be move-only", "[shard][map]") {
+  shard_map<ranges, std::unique_ptr<int>> map{ranges{}, {{0, std::make_unique<int>(4)}}};
+  CHECK(**map.find(1U) == 4);
+  map.serve(0, std::make_unique<int>(5));
+  CHECK(**map.find(1U) == 5);
+}
+
 TEST_CASE("a failed allocation leaves the map as it was", "[shard][map]") {
   static_cast<void>(map_type{two(), {{0, "a"}, {1, "b"}}}.find(1U));  // the thread's record lasts
   const auto report = banyan::testing::for_every_failing_allocation([&] {

@@ -70,6 +70,7 @@ class hash_router {
   /// The shard of a key, never `no_shard`. Wait-free but for the hash, O(1), expected where consistent; throws what
   /// the hash throws.
   template <class K = Key>
+  requires detail::makes_node<const K&, Key>  // so that a number is not taken for a name
   [[nodiscard]] shard_id route(const K& key) const noexcept(noexcept(std::declval<const Hash&>()(key))) {
     return route_hash(hash_(key));
   }

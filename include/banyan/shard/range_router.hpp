@@ -56,6 +56,7 @@ class range_router {
   /// The shard of a key; of NaN, which has no place in any order, `no_shard`. Wait-free, O(log n) comparisons; throws
   /// what they throw.
   template <class K = Key>
+  requires std::predicate<const Compare&, const K&, const Key&>
   [[nodiscard]] shard_id route(const K& key) const noexcept(noexcept(std::declval<const Compare&>()(key, key))) {
     if constexpr (std::floating_point<K>) {
       if (std::isnan(key)) return no_shard;

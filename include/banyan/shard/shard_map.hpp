@@ -149,7 +149,6 @@ class shard_map {
 
   /// Pins the map as it is. Lock-free.
   [[nodiscard]] view read() const { return view{current_}; }
-
   [[nodiscard]] std::uint64_t version() const { return current_.read()->version; }
 
   /// A copy. Lock-free but for copying.
@@ -191,8 +190,9 @@ class shard_map {
     });
   }
 
-  /// Routes by what `f(const Router&)` makes of the present router; `f` is called again when another change came first.
-  /// False, and nothing changes, when it gives a router that is not newer. Throws what `f` throws, and as `route_by`.
+  /// Routes by what `f(const Router&)` makes of the present router; `f` is called again when another change came
+  /// first, so it must not change the map itself. False, and nothing changes, when it gives a router that is not newer.
+  /// Throws what `f` throws, and as `route_by`.
   template <class F>
   bool update(F f) {
     return change([&](state& next) {
