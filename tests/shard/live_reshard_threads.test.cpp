@@ -115,6 +115,40 @@ TEST_CASE("no increment is lost while keys move under threads of two processes")
   }
 }
 
+TEST_CASE("when a phase has settled, nobody is inside the one before") {
+  banyan::detail::reshard_gate gate;
+  std::atomic<std::uint64_t> settled{1};
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint32_t> late{0};
+  const auto phase_of = [](std::uint64_t step) { return static_cast<reshard_phase>(step % banyan::reshard_phases); };
+  gate.change(1, phase_of(1));
+  std::uint64_t step = 1;
+  {
+    std::vector<banyan::testing::joining_thread> threads;
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        while (!stop.load(std::memory_order_relaxed)) {
+          const auto pass = gate.enter();
+          for (int look = 0; look < 20; ++look) {
+            if (phase_of(settled.load() + banyan::reshard_phases - 1) == pass.phase()) late.fetch_add(1);
+          }
+        }
+      });
+    }
+    const auto end = banyan::steady_clock::now() + 1s;
+    while (banyan::steady_clock::now() < end) {
+      ++step;
+      gate.change(step, phase_of(step));
+      while (gate.settled_step() != step) {
+      }
+      settled.store(step);
+    }
+    stop.store(true);
+  }
+  CHECK(late.load() == 0);
+  CHECK(step > 10);
+}
+
 TEST_CASE("whoever stops in the middle of a call, the others go on") {
   for (const auto phase :
        {reshard_phase::dual_write, reshard_phase::verify, reshard_phase::cutover, reshard_phase::handover}) {

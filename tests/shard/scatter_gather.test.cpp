@@ -97,7 +97,7 @@ TEST_CASE("each shard fails for itself") {
   CHECK(all.values[0].error().fault == gather_fault::wrong_size);
   CHECK(*all.values[1] == 0.5);
   CHECK(*all.values[2] == 4.5);
-  CHECK(all.values[3].error().fault == gather_fault::no_shard);
+  CHECK(all.values[3].error().fault == gather_fault::unrouted);
   CHECK(all.values[4].error().fault == gather_fault::failed);
   CHECK(*all.values[4].error().cause == 42);
   CHECK(all.values[5].error().fault == gather_fault::threw);

@@ -11,7 +11,7 @@ enum class gather_fault : std::uint8_t {
   failed,       ///< the call returned an error, which is the cause
   threw,        ///< the call threw
   wrong_size,   ///< the call returned another number of answers than there were keys
-  no_shard,     ///< the router knows nobody for this key
+  unrouted,     ///< the router knows nobody for this key
   timed_out,    ///< there was no answer by the deadline; the call may still be under way
   not_started,  ///< the deadline came before the call was begun, and it will not be
   dropped,      ///< the executor refused the call, or dropped it without running it

@@ -51,7 +51,7 @@ namespace banyan {
 ///     while (!reshard.settled()) {
 ///       tell_all(reshard.announcement());                               // each calls access.adopt, ...
 ///       if (all_have_settled(reshard.step_number())) reshard.confirm(reshard.step_number());  // ... and settles
-///       const auto progress = reshard.step();
+///       const auto progress = reshard.step();      // after save_failed, replace the driver: see Crashes
 ///       if (progress && *progress == banyan::reshard_progress::ready) reshard.advance();      // when you see fit
 ///     }
 ///
@@ -60,20 +60,19 @@ namespace banyan {
 /// stores before the rest is confirmed.
 ///
 /// **Why nothing is lost, stale or undead.** The only atomic thing needed is `put_if` for one key.
-/// 1. A version of a key names one record: the source gives the versions, and gives each once; those the target gives
-/// from
+/// 1. A version of a key names one record: the source gives the versions, each once; those the target gives from
 ///    `handover` on are above them (see `generation_base`).
 /// 2. Until then a key's version at the source is at least that at the target: writes go there first, and all else
 ///    that reaches the target is a record the source had. A record never replaces a newer one, so a copy that comes
 ///    late, twice, or after a deletion changes nothing; a deletion is a record like any other.
 /// 3. While reads ask the source, it alone decides, and the target does not matter. Hence writes may miss a target that
 ///    is not up to it until `verify`, and going back up to there needs no more than to stop writing to it.
-/// 4. Once `verify` is confirmed, what a call wrote or returned is at the target, or something newer is, before the
-/// call
+/// 4. Once `verify` is confirmed, what a call wrote or returned is at the target, or something newer is, before it
 ///    returns. Verifying begins then, and brings along all the source had at that moment. So when it is through, the
 ///    target has all that was ever acknowledged or seen, and reads may go to either: `verify` beside `cutover`, in
 ///    either direction.
-/// 5. Under `cutover` every write is at the source before it can be seen, so going back loses nothing.
+/// 5. Under `cutover` every write is at the source before it can be seen, so going back loses nothing; but over
+///    `rolling_back`, whose reads bring the target along for those that still ask it.
 /// 6. `handover` beside `cutover`: all read the target, but source and target must not both give versions to a key. So
 ///    whoever first writes a key under `handover` seals it at the source, by a record of the version `generation_base`.
 ///    What was written there before is brought to the target as that record; who comes later, under `cutover`, finds

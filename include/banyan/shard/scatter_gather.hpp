@@ -161,7 +161,7 @@ requires router_for<Router, std::ranges::range_value_t<Keys>> &&
   all.values.reserve(places.size());
   for (const place& each : places) {
     if (!each.known) {
-      all.values.emplace_back(failure{gather_error<error>{gather_fault::no_shard, std::nullopt, nullptr}});
+      all.values.emplace_back(failure{gather_error<error>{gather_fault::unrouted, std::nullopt, nullptr}});
     } else if (auto& answer = answers[answer_of[each.part]]; answer) {
       all.values.emplace_back(std::in_place, std::move((*answer)[each.index]));
     } else {

@@ -53,7 +53,7 @@ class gather_run : public std::enable_shared_from_this<gather_run<T, E, Call>> {
       // (2) acquire: pairs with the release in (1).
       if (each.at.compare_exchange_strong(seen, stage::called_off, std::memory_order_acquire)) {
         all.push_back(fault(gather_fault::not_started));
-      } else if (seen == stage::answered) {
+      } else if (seen == stage::answered && each.result.has_value()) {
         all.push_back(std::move(*each.result));
       } else {
         all.push_back(fault(gather_fault::timed_out));
