@@ -60,7 +60,7 @@ change make_change(const ring_algorithm& algorithm, const node_vector& nodes, co
 void judge(ring_run& run, const change& tables, const node_vector& nodes, std::size_t set,
            const ring_options& options) {
   const std::size_t keys = options.keys_per_node * nodes.size();
-  splitmix64 random{options.seed + 0x9e3779b97f4a7c15U * set};
+  splitmix64 random{mix_bits(mix_bits(options.seed) + set)};  // mixed, or the sets would share most of their keys
   std::vector<std::uint64_t> held(nodes.size());
   std::size_t in = 0;
   std::size_t gained = 0;
