@@ -38,7 +38,8 @@ ring_options checked(const ring_command_options& options) {
   ring_options result{.weights = {},
                       .keys_per_node = static_cast<std::size_t>(options.keys),
                       .sets = static_cast<std::size_t>(options.sets),
-                      .seed = options.seed};
+                      .seed = options.seed,
+                      .times = !options.no_times};
   result.tuning.points = static_cast<std::uint32_t>(options.points);
   result.tuning.table_size = static_cast<std::uint32_t>(options.table_size);
   if (!banyan::detail::is_prime(result.tuning.table_size)) {
@@ -74,15 +75,15 @@ std::vector<std::size_t> checked_nodes(const ring_command_options& options,
 }
 
 std::string result_text(const ring_result& result, bool terminal) {
-  const std::vector<ring_column> columns = ring_columns();
+  const std::vector<ring_column> columns = ring_columns(result.options);
   std::vector<std::string> heading = {fmt::format("{} nodes", with_commas(result.nodes))};
   for (const ring_column& column : columns) heading.emplace_back(column.name);
   table rows(std::move(heading));
   for (const ring_run& run : result.runs) {
     table::row cells = {{std::string{run.algorithm->name}}};
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      std::string shown = columns[i].text(run);
-      const bool bold = shown == best_text(result, i);
+    for (const ring_column& column : columns) {
+      std::string shown = column.text(run.*column.value);
+      const bool bold = shown == best_text(result, column);
       cells.push_back({std::move(shown), bold});
     }
     rows.add(std::move(cells));
@@ -132,6 +133,7 @@ void add_ring_command(CLI::App& app) {
   command->add_option("--table", options->table_size, "slots of the Maglev tables, a prime number")
       ->capture_default_str();
   command->add_option("--seed", options->seed, "of the keys")->capture_default_str();
+  command->add_flag("--no-times", options->no_times, "only what is the same on every machine");
   command->add_option("--report", options->report, "HTML file to write")->capture_default_str();
   command->callback([options] { run_ring_command(*options); });
 }

@@ -20,6 +20,7 @@ struct ring_command_options {
   std::uint64_t points = 160;
   std::uint64_t table_size = 65'537;
   std::uint64_t seed = 1;
+  bool no_times = false;
   std::string report = "ring-report.html";
 };
 

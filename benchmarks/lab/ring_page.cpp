@@ -95,7 +95,7 @@ std::string load_picture(const ring_result& result, double width) {
 }
 
 std::string table_of(const ring_result& result) {
-  const std::vector<ring_column> columns = ring_columns();
+  const std::vector<ring_column> columns = ring_columns(result.options);
   std::string out =
       "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"results\">\n<table>\n<thead><tr>"
       "<th scope=\"col\">algorithm</th>";
@@ -104,9 +104,9 @@ std::string table_of(const ring_result& result) {
   for (const ring_run& run : result.runs) {
     out += fmt::format("<tr><th scope=\"row\" title=\"{}\">{}</th>", escape_markup(run.algorithm->description),
                        run.algorithm->name);
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      const std::string shown = columns[i].text(run);
-      out += fmt::format("<td{}>{}</td>", shown == best_text(result, i) ? " class=\"best\"" : "", shown);
+    for (const ring_column& column : columns) {
+      const std::string shown = column.text(run.*column.value);
+      out += fmt::format("<td{}>{}</td>", shown == best_text(result, column) ? " class=\"best\"" : "", shown);
     }
     out += "</tr>\n";
   }
@@ -171,7 +171,7 @@ std::string ring_page(const std::vector<ring_result>& results) {
       "hash of the key excluded; the table built anew; a node added and removed again; memory apart from names. "
       "Times are those of the machine of this run, the least of several rounds. jump, jump_back and modulo know no "
       "weights and lose their last node. In each column the best is bold, modulo aside.</p>\n";
-  if (results.size() > 1) body += cost_section(results);
+  if (results.size() > 1 && results.front().options.times) body += cost_section(results);
   for (const ring_result& each : results) body += section(each);
   return html_page("banyan lab: rings", body);
 }

@@ -60,7 +60,7 @@ change make_change(const ring_algorithm& algorithm, const node_vector& nodes, co
 void judge(ring_run& run, const change& tables, const node_vector& nodes, std::size_t set,
            const ring_options& options) {
   const std::size_t keys = options.keys_per_node * nodes.size();
-  splitmix64 random{options.seed + 0x9e3779b97f4a7c15U * set};
+  splitmix64 random{mix_bits(mix_bits(options.seed) + set)};  // mixed, or the sets would share most of their keys
   std::vector<std::uint64_t> held(nodes.size());
   std::size_t in = 0;
   std::size_t gained = 0;
@@ -166,55 +166,52 @@ std::string read(const ring_result& result) {
     if (run.needless == 0 && run.algorithm->any_node_may_go) faithful.push_back(&run);
   }
   if (all.empty()) return "Nothing to compare modulo with.";
-  const ring_run& fastest = least(all, &ring_run::look_up_ns);
   const ring_run& even = least(all, &ring_run::fullest);
-  std::string text = fmt::format("{} looks up fastest, in {:.1f} ns", fastest.algorithm->name, fastest.look_up_ns);
+  std::string text = fmt::format("{} is the most even: its fullest node has {:.2f} times its share.",
+                                 even.algorithm->name, even.fullest);
+  if (!result.options.times) return text;
+  const ring_run& fastest = least(all, &ring_run::look_up_ns);
+  text += fmt::format(" {} looks up fastest, in {:.1f} ns", fastest.algorithm->name, fastest.look_up_ns);
   if (fastest.needless > 0) text += fmt::format(", and moves {:.2f}% of the keys for nothing", fastest.needless * 100);
   if (!fastest.algorithm->any_node_may_go) text += ", but only the last node can go";
   text += ".";
-  if (!faithful.empty()) {
-    const ring_run& best = least(faithful, &ring_run::look_up_ns);
-    if (best.algorithm != fastest.algorithm) {
-      text += fmt::format(" Of those that move nothing for nothing and let any node go it is {}, in {:.1f} ns.",
-                          best.algorithm->name, best.look_up_ns);
-    }
-  }
-  return text + fmt::format(" {} is the most even: its fullest node has {:.2f} times its share.", even.algorithm->name,
-                            even.fullest);
-}
-
-double value_of(const ring_run& run, std::size_t column) {
-  constexpr double ring_run::*values[] = {&ring_run::fullest,   &ring_run::deviation, &ring_run::moved_in,
-                                          &ring_run::moved_out, &ring_run::needless,  &ring_run::look_up_ns,
-                                          &ring_run::build_us,  &ring_run::change_us, &ring_run::bytes_a_node};
-  return run.*values[column];
+  if (faithful.empty()) return text;
+  const ring_run& best = least(faithful, &ring_run::look_up_ns);
+  if (best.algorithm == fastest.algorithm) return text;
+  return text + fmt::format(" Of those that move nothing for nothing and let any node go it is {}, in {:.1f} ns.",
+                            best.algorithm->name, best.look_up_ns);
 }
 
 std::string short_time(double value) { return fmt::format("{:.{}f}", value, value < 10 ? 1 : 0); }
 
 }  // namespace
 
-std::vector<ring_column> ring_columns() {
-  return {{"max/share", [](const ring_run& r) { return fmt::format("{:.3f}", r.fullest); }},
-          {"deviation", [](const ring_run& r) { return fmt::format("{:.2f}%", r.deviation * 100); }},
-          {"added", [](const ring_run& r) { return fmt::format("{:.2f}x", r.moved_in); }},
-          {"removed", [](const ring_run& r) { return fmt::format("{:.2f}x", r.moved_out); }},
-          {"needless", [](const ring_run& r) { return fmt::format("{:.2f}%", r.needless * 100); }},
-          {"look-up ns", [](const ring_run& r) { return short_time(r.look_up_ns); }},
-          {"build us", [](const ring_run& r) { return short_time(r.build_us); }},
-          {"in+out us", [](const ring_run& r) { return short_time(r.change_us); }},
-          {"bytes/node", [](const ring_run& r) { return fmt::format("{:.0f}", r.bytes_a_node); }}};
+std::vector<ring_column> ring_columns(const ring_options& options) {
+  const auto percent = [](double value) { return fmt::format("{:.2f}%", value * 100); };
+  const auto times = [](double value) { return fmt::format("{:.2f}x", value); };
+  std::vector<ring_column> columns = {
+      {"max/share", &ring_run::fullest, [](double value) { return fmt::format("{:.3f}", value); }},
+      {"deviation", &ring_run::deviation, percent},
+      {"added", &ring_run::moved_in, times},
+      {"removed", &ring_run::moved_out, times},
+      {"needless", &ring_run::needless, percent},
+      {"look-up ns", &ring_run::look_up_ns, short_time, true},
+      {"build us", &ring_run::build_us, short_time, true},
+      {"in+out us", &ring_run::change_us, short_time, true},
+      {"bytes/node", &ring_run::bytes_a_node, [](double value) { return fmt::format("{:.0f}", value); }}};
+  if (!options.times) std::erase_if(columns, [](const ring_column& column) { return column.timed; });
+  return columns;
 }
 
-std::string best_text(const ring_result& result, std::size_t column) {
+std::string best_text(const ring_result& result, const ring_column& column) {
   const ring_run* best = nullptr;
   bool differ = false;
   for (const ring_run& run : result.runs) {
     if (run.algorithm->name == "modulo") continue;
-    if (best != nullptr && value_of(run, column) != value_of(*best, column)) differ = true;
-    if (best == nullptr || value_of(run, column) < value_of(*best, column)) best = &run;
+    if (best != nullptr && run.*column.value != best->*column.value) differ = true;
+    if (best == nullptr || run.*column.value < best->*column.value) best = &run;
   }
-  return differ ? ring_columns()[column].text(*best) : std::string{};
+  return differ ? column.text(best->*column.value) : std::string{};
 }
 
 ring_result study_rings(std::size_t nodes, const std::vector<std::string>& algorithms, const ring_options& options,
@@ -239,7 +236,7 @@ ring_result study_rings(std::size_t nodes, const std::vector<std::string>& algor
     run.bytes_a_node = static_cast<double>(subjects.back()->memory()) / static_cast<double>(nodes);
   }
   bar.step("times");
-  measure(result.runs, subjects, first, options, bar);
+  if (options.times) measure(result.runs, subjects, first, options, bar);
   bar.end();
   result.reading = read(result);
   return result;

@@ -17,6 +17,7 @@ struct ring_options {
   std::size_t keys_per_node = 1000;
   std::size_t sets = 3;  ///< of nodes and keys; figures of balance and movement are means over them
   std::uint64_t seed = 1;
+  bool times = true;  ///< measured; without, all figures are the same on every machine
   ring_tuning tuning{};
 };
 
@@ -46,14 +47,16 @@ struct ring_result {
 /// A column of the study's table.
 struct ring_column {
   std::string_view name;
-  std::string (*text)(const ring_run&);
+  double ring_run::*value;  ///< less is better
+  std::string (*text)(double);
+  bool timed = false;
 };
 
-/// The columns, without the algorithm's name. In each, less is better.
-std::vector<ring_column> ring_columns();
+/// The columns of a study, without the algorithm's name.
+std::vector<ring_column> ring_columns(const ring_options& options);
 
 /// The text of the lowest value of a column, modulo aside; empty when all have the same.
-std::string best_text(const ring_result& result, std::size_t column);
+std::string best_text(const ring_result& result, const ring_column& column);
 
 /// Puts the algorithms (known names, at least one) through the study.
 ring_result study_rings(std::size_t nodes, const std::vector<std::string>& algorithms, const ring_options& options,

@@ -85,7 +85,7 @@ TEST_CASE("the program simulates balancing") {
 
 TEST_CASE("the program studies rings") {
   const scratch dir;
-  REQUIRE(run(dir, "ring --nodes 5,3 --weights 1,2 --algorithm anchor,ring --sets 1 --report r.html") == 0);
+  REQUIRE(run(dir, "ring --nodes 5,3 --weights 1,2 --algorithm anchor,ring --sets 1 --no-times --report r.html") == 0);
   CHECK(content(dir.file("err")).empty());
   const std::string out = content(dir.file("out"));
   CAPTURE(out);

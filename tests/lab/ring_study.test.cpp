@@ -121,16 +121,20 @@ TEST_CASE("rings: the same figures each time, others with another seed") {
 
 TEST_CASE("rings: columns, the best of each, and the reading") {
   const ring_result result = study(10, {"maglev", "ring", "modulo"});
-  const auto columns = ring_columns();
+  const auto columns = ring_columns(result.options);
   REQUIRE(columns.size() == 9);
   CHECK(columns[4].name == "needless");
-  CHECK(best_text(result, 4) == "0.00%");
-  CHECK(best_text(result, 0) == columns[0].text(run_of(result, "maglev")));
-  CHECK(best_text(study(3, {"ring"}), 0).empty());
+  CHECK(best_text(result, columns[4]) == "0.00%");
+  CHECK(best_text(result, columns[0]) == columns[0].text(run_of(result, "maglev").fullest));
+  CHECK(best_text(study(3, {"ring"}), columns[0]).empty());
   CAPTURE(result.reading);
   CHECK(count(result.reading, "looks up fastest") == 1);
   CHECK(count(result.reading, "maglev is the most even") == 1);
   CHECK(count(result.reading, "modulo") == 0);
+  const ring_result untimed = study(10, {"maglev", "ring"}, {.times = false});
+  CHECK(ring_columns(untimed.options).size() == 6);
+  CHECK(count(untimed.reading, " ns") == 0);
+  CHECK(count(ring_page({untimed, untimed}), "<section") == 2);
   CHECK(study(3, {"modulo"}).reading == "Nothing to compare modulo with.");
   CHECK(study(2'001, {"rendezvous", "jump"}, {.keys_per_node = 2}).runs.size() == 1);
 }
