@@ -8,4 +8,5 @@
 #include <banyan/cluster.hpp>
 #include <banyan/core.hpp>
 #include <banyan/hashing.hpp>
+#include <banyan/limit.hpp>
 #include <banyan/version.hpp>
