@@ -62,8 +62,8 @@ class gcra_word {
   }
 
   /// As `take` for a queue that lets one token out each interval and holds at most a burst of them: a request goes
-  /// ahead when all before it are through.
-  gcra_outcome join(gcra_terms terms, std::uint64_t n, std::uint64_t now) noexcept {
+  /// ahead when all before it are through, if that is within `patience`.
+  gcra_outcome join(gcra_terms terms, std::uint64_t n, std::uint64_t now, std::uint64_t patience) noexcept {
     if (n > terms.burst()) [[unlikely]] {
       return {};
     }
@@ -73,7 +73,9 @@ class gcra_word {
     for (;;) {
       const std::uint64_t from = seen > now ? seen : now;
       const std::uint64_t next = plus(from, cost);
-      if (next > latest || next == never) return {verdict::refused, next - latest, minus(latest, from)};
+      if (next > latest || next == never || from - now > patience) {
+        return {verdict::refused, later(minus(next, latest), minus(from - now, patience)), minus(latest, from)};
+      }
       if (n == 0) return {verdict::admitted, from - now, latest - next};
       if (empty_at_.compare_exchange_weak(seen, next, std::memory_order_relaxed)) [[likely]] {
         return {verdict::admitted, from - now, latest - next};
