@@ -24,11 +24,12 @@ struct sharded_token_bucket_options {
 };
 
 /// A token bucket for limits so hot that one word is too few: threads take tokens from a shard of their own, which
-/// leases some from the bucket when it runs out. The clock is read for leases only.
+/// leases some from the bucket when it runs out. The clock is read for leases only. It starts full.
 ///
 /// Promised, as of `token_bucket` and by the same measure: over any interval of length t at most burst + rate * t. For
 /// that the leases come out of the burst: the bucket itself has a burst of burst - shards * lease, the largest request
-/// that is ever admitted. A single token is refused only when there is none in the bucket nor in any shard. A request
+/// that is ever admitted, and the least that a rested one has at once (shards save up what they lease, not by
+/// themselves). A single token is refused only when there is none in the bucket nor in any shard. A request
 /// of n tokens may be refused while less than n are left in each of the shards: at most shards * (n - 1) too early.
 ///
 /// Lock-free: a thread that stops while it leases takes at most a lease with it until it goes on, and its shard's other
@@ -48,7 +49,9 @@ class sharded_token_bucket {
         count_{wanted.shards},
         bucket_{{.rate = wanted.rate, .burst = wanted.burst - lease_ * wanted.shards}, now},
         shards_{std::make_unique<padded<std::atomic<std::uint64_t>>[]>(wanted.shards)},
-        domain_{&domain} {}
+        domain_{&domain} {
+    for (std::uint32_t i = 0; i < count_; ++i) (*shards_[i]).store(lease_ * 2, std::memory_order_relaxed);
+  }
 
   sharded_token_bucket(const sharded_token_bucket&) = delete;
   sharded_token_bucket& operator=(const sharded_token_bucket&) = delete;
