@@ -182,7 +182,7 @@ TEST_CASE("threads on a sharded bucket: never more than promised, and all of it"
 
 TEST_CASE("no token of a sharded bucket is made or lost when all come at once",
           "[limit][sharded_token_bucket][promise]") {
-  sharded api{{.rate = 1, .burst = 1'000'000, .shards = 2, .lease = 100}, start};
+  sharded api{{.rate = 1, .burst = 9'000'000, .shards = 2, .lease = 100}, start};
   std::atomic<std::uint64_t> given{0};
   std::atomic<int> ready{0};
   {
@@ -192,7 +192,7 @@ TEST_CASE("no token of a sharded bucket is made or lost when all come at once",
         ready.fetch_add(1);
         while (ready.load() < 3) std::this_thread::yield();
         std::uint64_t mine = 0;
-        for (int i = 0; i < 600'000; ++i)
+        for (int i = 0; i < 4'000'000; ++i)
           mine +=
               api.try_acquire(1 + static_cast<std::uint64_t>(i) % 2, start) ? 1U + static_cast<unsigned>(i) % 2 : 0U;
         given.fetch_add(mine);
@@ -200,7 +200,7 @@ TEST_CASE("no token of a sharded bucket is made or lost when all come at once",
     }
   }
   while (api.try_acquire(1, start)) ++given;
-  CHECK(given.load() == 1'000'000);
+  CHECK(given.load() == 9'000'000);
 }
 
 TEST_CASE("a stopped thread holds nobody up in composed limiters", "[limit][stop]") {
