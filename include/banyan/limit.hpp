@@ -1,14 +1,17 @@
 #pragma once
 
 /// \file
-/// Now, later, or no: rate limiters, circuit breaker, retry budget, backoff.
+/// Now, later, or no: rate limiters, retry budgets, backoff.
 
+#include <banyan/limit/backoff.hpp>
 #include <banyan/limit/fixed_window.hpp>
 #include <banyan/limit/hierarchical.hpp>
 #include <banyan/limit/ipv6_prefix.hpp>
 #include <banyan/limit/keyed_limiter.hpp>
 #include <banyan/limit/leaky_bucket.hpp>
 #include <banyan/limit/rate_decision.hpp>
+#include <banyan/limit/retry_budget.hpp>
+#include <banyan/limit/retry_throttle.hpp>
 #include <banyan/limit/sharded_token_bucket.hpp>
 #include <banyan/limit/sliding_window_counter.hpp>
 #include <banyan/limit/sliding_window_log.hpp>
