@@ -1,9 +1,11 @@
 #pragma once
 
 /// \file
-/// Now, later, or no: rate limiters, retry budgets, backoff.
+/// Now, later, or no: rate limiters, circuit breaker, retry budgets, backoff.
 
 #include <banyan/limit/backoff.hpp>
+#include <banyan/limit/circuit_breaker.hpp>
+#include <banyan/limit/circuit_breaker_options.hpp>
 #include <banyan/limit/fixed_window.hpp>
 #include <banyan/limit/hierarchical.hpp>
 #include <banyan/limit/ipv6_prefix.hpp>

@@ -50,6 +50,7 @@ struct keyed_limiter_options {
 /// - Keys share a bucket when they agree in set and fingerprint: 16 bits, and with a full table each key has about 12
 ///   others to do so with, so one key in 5,000 has such a companion. The hash is seeded (see `seeded_hash`): nobody
 ///   outside can choose keys to share with, or to crowd, another key.
+/// - What two threads take that bring the same new key at the same moment may be counted twice.
 /// - `max_keys` busy keys are 12 to a set of 16 on average; 2 % find their set full, see `keyed_limiter_full`. With
 ///   `forget`, a flood of keys makes the forgotten one's burst available again: hostile keys get no more than the burst
 ///   that each new key gets anyway. Against clients that have addresses without end, limit prefixes: `ipv6_prefix`.
