@@ -204,9 +204,9 @@ TEST_CASE("a window of time forgets", "[limit][circuit_breaker]") {
   call(b, true, 9s);
   CHECK(b.failure_rate(after(9s)) < 0.5);
   CHECK(b.failure_rate(after(12s)) == 0);
-  for (int i = 0; i < 9; ++i) call(b, false, 15s);
+  for (int i = 0; i < 9; ++i) call(b, false, 25s);
   CHECK(b.state() == circuit_state::closed);
-  call(b, false, 15s);
+  call(b, false, 25s);
   CHECK(b.state() == circuit_state::open);
   // More calls than a slot holds: rates stay what they are.
   breaker busy{{.failure_rate = 0.5, .window_time = 1s, .min_calls = 10}, start};
@@ -254,7 +254,7 @@ TEST_CASE("options of breakers are refused by name", "[limit][circuit_breaker]")
 }
 
 TEST_CASE("the sums of the ring stay those of the ring, whoever records", "[limit][circuit_breaker][promise]") {
-  std::vector<std::atomic<std::uint32_t>> ring(50);
+  std::vector<std::atomic<std::uint32_t>> ring(2);
   banyan::detail::last_outcomes last{ring};
   std::atomic<int> ready{0};
   {
@@ -264,8 +264,8 @@ TEST_CASE("the sums of the ring stay those of the ring, whoever records", "[limi
         ready.fetch_add(1);
         while (ready.load() < 3) std::this_thread::yield();
         // Generations overlap, and begin before the numbers go round.
-        for (int i = 0; i < 400'000; ++i) {
-          const auto generation = static_cast<std::uint16_t>(65'530 - (t == 2 ? 1 : 0) + i / 100'000);
+        for (int i = 0; i < 2'000'000; ++i) {
+          const auto generation = static_cast<std::uint16_t>(65'530 - (t == 2 ? 1 : 0) + i / 500'000);
           last.record(generation, {.failed = (i + t) % 3 == 0, .slow = i % 5 == 0});
         }
       });
@@ -287,31 +287,33 @@ TEST_CASE("the sums of the ring stay those of the ring, whoever records", "[limi
 }
 
 TEST_CASE("never more probes than there are, whoever asks", "[limit][circuit_breaker][promise]") {
-  for (int round = 0; round < 30; ++round) {
-    breaker b{{.open_for = 1s, .probes = 100}, start};
-    b.open(start);
-    std::atomic<int> issued{0};
-    std::atomic<int> ready{0};
-    {
-      std::vector<banyan::testing::joining_thread> threads;
-      for (int t = 0; t < 3; ++t) {
-        threads.emplace_back([&] {
-          std::vector<breaker::permit> mine;
-          ready.fetch_add(1);
-          while (ready.load() < 3) std::this_thread::yield();
-          for (int i = 0; i < 1000; ++i) {
-            if (auto permit = b.try_acquire(after(2s))) mine.push_back(std::move(permit));
-            if (i % 10 == 3 && !mine.empty()) mine.pop_back();  // cancelled
-          }
-          issued.fetch_add(static_cast<int>(mine.size()));
-          for (auto& permit : mine) permit.succeeded(0ns, after(2s));
-        });
-      }
+  breaker b{{.open_for = 1s, .probes = 2}, start};
+  b.open(start);
+  std::atomic<int> out{0};
+  std::atomic<int> most{0};
+  std::atomic<int> ready{0};
+  {
+    std::vector<banyan::testing::joining_thread> threads;
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        ready.fetch_add(1);
+        while (ready.load() < 3) std::this_thread::yield();
+        for (int i = 0; i < 1'000'000; ++i) {
+          const auto permit = b.try_acquire(after(2s));
+          if (!permit) continue;
+          const int together = out.fetch_add(1) + 1;
+          if (together > 2) most.store(together);
+          out.fetch_sub(1);
+        }
+      });
     }
-    // A thread that came late may have been given what others cancelled, and calls once all were back.
-    if (b.state() == circuit_state::half_open) CHECK(issued.load() <= 100);
-    CHECK(issued.load() >= 90);
   }
+  CHECK(most.load() == 0);
+  auto first = b.try_acquire(after(2s));
+  auto second = b.try_acquire(after(2s));
+  CHECK(first);
+  CHECK(second);
+  CHECK(!b.try_acquire(after(2s)));
 }
 
 TEST_CASE("a stopped thread holds no call up", "[limit][circuit_breaker][stop]") {
