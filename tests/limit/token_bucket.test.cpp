@@ -287,7 +287,6 @@ struct seconds_clock {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<seconds_clock>;
-  static constexpr bool is_steady = false;
   static time_point now() noexcept { return time_point{}; }
 };
 

@@ -39,9 +39,10 @@ class fixed_window {
       : limit_{checked(wanted).limit},
         scale_{detail::clamped_nanoseconds(now), wanted.window.count()},
         form_{.count_bits = static_cast<unsigned>(std::bit_width(limit_)), .before_bits = 0} {
-    if (form_.count_bits + scale_.number_bits() > 64)
+    if (form_.count_bits + scale_.number_bits() > 64) {
       invalid_option("fixed_window_options.limit", limit_,
                      "must be less: its count and 18 years of windows in 64 bits");
+    }
   }
 
   fixed_window(const fixed_window&) = delete;

@@ -70,7 +70,8 @@ class leaky_bucket {
     return {word_.join(terms, n, ticks, detail::tick_scale::length(longest.count())), terms};
   }
 
-  /// As `reserve_within`, and waits: blocks the calling thread, and nobody else, until it may go ahead.
+  /// As `reserve_within`, and waits: blocks the calling thread, and nobody else, until it may go ahead; by the system's
+  /// steady clock, whatever `Clock` is.
   template <class Rep, class Period>
   rate_decision acquire_for(std::chrono::duration<Rep, Period> timeout, std::uint64_t n = 1) {
     const rate_decision decision = reserve_within(duration{detail::clamped_nanoseconds(timeout)}, n);

@@ -61,7 +61,8 @@ class token_bucket {
     return {word_.take(terms, n, ticks(now), detail::tick_scale::length(longest.count())), terms};
   }
 
-  /// As `reserve_within`, and waits: blocks the calling thread, and nobody else, until it may go ahead. Returns at once
+  /// As `reserve_within`, and waits: blocks the calling thread, and nobody else, until it may go ahead; by the system's
+  /// steady clock, whatever `Clock` is. Returns at once
   /// when that would take longer than `timeout`.
   template <class Rep, class Period>
   rate_decision acquire_for(std::chrono::duration<Rep, Period> timeout, std::uint64_t n = 1) {

@@ -97,7 +97,10 @@ class gcra_terms {
     if (whole - ticks <= ticks * 0x1p-10) ticks = whole;
     double mantissa = ticks * 0x1p32;
     std::uint64_t exponent = 0;
-    for (; mantissa > static_cast<double>(low_half); mantissa /= 2) ++exponent;
+    while (mantissa > static_cast<double>(low_half)) {
+      mantissa /= 2;
+      ++exponent;
+    }
     return (exponent << 32) | rounded_up(mantissa);
   }
 
