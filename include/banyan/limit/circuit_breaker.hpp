@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include <banyan/core/cache_line.hpp>
 #include <banyan/core/clock.hpp>
 #include <banyan/core/zeroed_array.hpp>
 #include <banyan/limit/circuit_breaker_options.hpp>
@@ -236,7 +237,8 @@ class circuit_breaker {
   zeroed_array<std::atomic<std::uint32_t>> ring_;
   detail::last_outcomes last_;
   detail::recent_outcomes recent_;
-  detail::breaker_state state_;
+  // Read by every call; the counts above are written by every call.
+  alignas(cache_line_size) detail::breaker_state state_;
 };
 
 }  // namespace banyan

@@ -45,8 +45,8 @@ struct keyed_limiter_options {
 /// until its bucket is full again, burst / rate after its last use at most; then its word may be used for another.
 /// Nothing sweeps, nothing allocates after construction.
 ///
-/// Promised for each key, as of `token_bucket` and by the same measure: over any interval of length t at most
-/// burst + rate * t, where a token may come up to 2 microseconds early. Not less, but:
+/// Promised for each key: over any interval of length t, by the clock that is ahead, at most burst + rate * t, where a
+/// token may come up to 2 microseconds early. An older `now` can only refuse. Not less, but:
 /// - Keys share a bucket when they agree in set and fingerprint: 16 bits, and with a full table each key has about 12
 ///   others to do so with, so one key in 5,000 has such a companion. The hash is seeded (see `seeded_hash`): nobody
 ///   outside can choose keys to share with, or to crowd, another key.

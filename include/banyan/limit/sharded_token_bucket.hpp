@@ -26,7 +26,7 @@ struct sharded_token_bucket_options {
 /// A token bucket for limits so hot that one word is too few: threads take tokens from a shard of their own, which
 /// leases some from the bucket when it runs out. The clock is read for leases only. It starts full.
 ///
-/// Promised, as of `token_bucket` and by the same measure: over any interval of length t at most burst + rate * t. For
+/// Promised: over any interval of length t, by the clock that is ahead, at most burst + rate * t. For
 /// that the leases come out of the burst: the bucket itself has a burst of burst - shards * lease, the largest request
 /// that is ever admitted, and the least that a rested one has at once (shards save up what they lease, not by
 /// themselves). A single token is refused only when there is none in the bucket nor in any shard. A request

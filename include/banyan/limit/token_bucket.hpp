@@ -23,8 +23,9 @@ namespace banyan {
 /// hardly less: with demand enough 99.9 % of the rate. Only above 31 million tokens a second, a call may be charged up
 /// to 1/32 ns more than its tokens are worth. Bursts above 2^21 are rounded down to 21 significant bits.
 ///
-/// State is one word (see `detail::gcra_word`), rate and burst another. All operations but `acquire_for` are lock-free,
-/// O(1), and never throw unless said otherwise. An admission is one compare-exchange, a refusal one load. Thread-safe.
+/// State is one word (see `detail::gcra_word`), rate and burst another; 32 bytes in all, not padded: where buckets
+/// stand side by side and are hot, take `padded<token_bucket<>>`. All operations but `acquire_for` are lock-free, O(1),
+/// and never throw unless said otherwise. An admission is one compare-exchange, a refusal one load. Thread-safe.
 /// Thirteen years after its construction time stands still for a bucket.
 ///
 /// Source: GCRA, ITU-T I.371; credit that outlives changes of rate as time: folly's DynamicTokenBucket.

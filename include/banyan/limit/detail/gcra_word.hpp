@@ -44,7 +44,7 @@ class gcra_word {
     for (;;) {
       const std::uint64_t from = seen > full ? seen : full;
       const std::uint64_t next = plus(from, cost);
-      if (next > latest || next == never) return {verdict::refused, next - now, minus(now, from)};
+      if (next > latest || next == never) return {verdict::refused, minus(next, latest), minus(now, from)};
       if (n == 0) return {verdict::admitted, minus(next, now), minus(now, next)};
       if (empty_at_.compare_exchange_weak(seen, next, std::memory_order_relaxed)) [[likely]] {
         return {verdict::admitted, minus(next, now), minus(now, next)};
