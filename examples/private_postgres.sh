@@ -26,6 +26,7 @@ fi
 
 folder=
 port=
+answer() { echo "$*" 2>/dev/null || exit 1; } # fails when the program is gone
 pid() { head -n 1 "$folder/data/postmaster.pid" 2>/dev/null; }
 
 # All processes of the server, the first one's children included: one of them left alive would keep a new server out.
@@ -81,18 +82,18 @@ first_start() {
 
 while read -r command; do
   if [ -n "$reason" ]; then
-    echo "skipped: $reason"
+    answer "skipped: $reason"
     continue
   fi
   case $command in
     start)
       if if [ -z "$folder" ]; then first_start; else start; fi; then
-        echo "ok host=127.0.0.1 port=$port user=banyan password=$password dbname=postgres"
+        answer "ok host=127.0.0.1 port=$port user=banyan password=$password dbname=postgres"
       else
-        echo "error PostgreSQL does not start: $(cat "$folder/log" "$folder/data/log" 2>/dev/null | tail -n 3 | tr '\n' ' ')"
+        answer "error PostgreSQL does not start: $(cat "$folder/log" "$folder/data/log" 2>/dev/null | tail -n 3 | tr '\n' ' ')"
       fi
       ;;
-    kill) kill_all && echo ok || echo "error" ;;
-    *) echo "error unknown: $command" ;;
+    kill) kill_all && answer ok || answer "error" ;;
+    *) answer "error unknown: $command" ;;
   esac
 done
