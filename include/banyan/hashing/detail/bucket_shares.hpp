@@ -32,7 +32,7 @@ class bucket_shares {
 
   /// The owner of a key's hash; `no_node` when there is none. One read.
   [[nodiscard]] std::uint32_t find(std::uint64_t hash) const noexcept {
-    return owners_.empty() ? no_node : at(hash >> shift_);
+    return owners_.empty() ? no_node : at(static_cast<std::size_t>(hash >> shift_));
   }
 
   /// Begins anew with owners of these weights, and at least so many buckets. O(buckets).
