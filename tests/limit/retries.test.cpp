@@ -9,6 +9,7 @@
 #include <deque>
 #include <iterator>
 #include <limits>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -135,6 +136,59 @@ TEST_CASE("a retry budget follows the requests", "[limit][retry_budget]") {
   CHECK(!never.try_retry(start));
 }
 
+// finagle-core's RetryBudgetTest.
+TEST_CASE("Finagle's figures", "[limit][retry_budget][published]") {
+  struct row {
+    nanoseconds window;
+    double min_per_second;
+    double ratio;
+  };
+  for (const row& each : std::vector<row>{{60s, 0, 0.1},
+                                          {60s, 0, 0.5},
+                                          {60s, 0, 0.25},
+                                          {60s, 0, 0.75},
+                                          {60s, 0, 0.99},
+                                          {60s, 0, 0.999},
+                                          {60s, 0, 0.9999},
+                                          {60s, 0, 0.01},
+                                          {60s, 0, 0.001},
+                                          {60s, 0, 0.0001},
+                                          {1s, 10, 0},
+                                          {2s, 5, 0},
+                                          {1s, 10, 0.1},
+                                          {2s, 5, 0.5}}) {
+    CAPTURE(each.ratio, each.min_per_second);
+    budget b{{.ratio = each.ratio, .min_per_second = each.min_per_second, .window = each.window}, start};
+    const auto reserve = static_cast<int>(each.min_per_second * std::chrono::duration<double>(each.window).count());
+    CHECK(b.balance(start) == reserve);
+    int retried = 0;
+    for (int i = 0; i < 10'000; ++i) {
+      b.request(start);
+      retried += b.try_retry(start) ? 1 : 0;
+    }
+    const int expected = static_cast<int>(10'000 * each.ratio) + reserve;
+    CHECK(retried <= expected);
+    CHECK(retried >= expected - 1);
+  }
+  budget twice{{.ratio = 2, .min_per_second = 0, .window = 60s}, start};
+  for (int i = 0; i < 10'000; ++i) twice.request(start);
+  CHECK(twice.balance(start) == 20'000);
+}
+
+TEST_CASE("odd ratios are rounded down by a thousandth at most", "[limit][retry_budget]") {
+  const std::uint64_t seed = banyan::testing::derived_seed("ratios");
+  CAPTURE(seed);
+  banyan::testing::random_source random{seed};
+  for (int i = 0; i < 100; ++i) {
+    const double ratio = 0.001 + static_cast<double>(random.below(1'000'000)) * 1.1e-6;
+    CAPTURE(ratio);
+    budget b{{.ratio = ratio, .min_per_second = 0}, start};
+    for (int request = 0; request < 20'000; ++request) b.request(start);
+    CHECK(static_cast<double>(b.balance(start)) <= 20'000 * ratio + 1e-3);
+    CHECK(static_cast<double>(b.balance(start)) >= 20'000 * ratio * 0.999 - 1);
+  }
+}
+
 TEST_CASE("a retry budget and time that goes back", "[limit][retry_budget]") {
   budget tenth{{.ratio = 0.1, .min_per_second = 1}, start};
   for (int i = 0; i < 100; ++i) tenth.request(after(100s));
@@ -208,6 +262,18 @@ TEST_CASE("a throttle follows gRPC's rules", "[limit][retry_throttle]") {
   CHECK(throttle.may_retry());
   for (int i = 0; i < 1000; ++i) throttle.succeeded();
   CHECK(throttle.tokens() == 10);
+}
+
+// gRPC's retry_throttle_test: a failure and whether it may be retried, or a success.
+TEST_CASE("gRPC's figures", "[limit][retry_throttle][published]") {
+  banyan::retry_throttle throttle{{.max_tokens = 4, .token_ratio = 1.6}};
+  for (const char step : std::string_view{"Y+YNNNN++YN+N+Y"}) {
+    if (step == '+') {
+      throttle.succeeded();
+    } else {
+      CHECK(throttle.failed() == (step == 'Y'));
+    }
+  }
 }
 
 TEST_CASE("a stopped thread holds no retry up", "[limit][retry_budget][stop]") {

@@ -36,8 +36,8 @@ inline void check(const retry_budget_options& options) {
 ///     while (!call() && budget.try_retry()) ...
 ///
 /// Promised: over any `window`, by the clock that is ahead and to a tenth of it, at most
-/// ratio * requests + min_per_second * window retries. The budget is kept in 16ths of a request (a ratio of 0.3 is
-/// 0.296), 100 million requests to a tenth of the window.
+/// ratio * requests + min_per_second * window retries. The ratio is rounded down to a fraction, by a thousandth at
+/// most.
 ///
 /// Thread-safe. Lock-free; `request` O(1), `try_retry` looks at ten words. A request with an older `now` than a whole
 /// window ago counts for nothing. Thirteen years after construction time stands still for it.
@@ -53,18 +53,25 @@ class basic_retry_budget {
   explicit basic_retry_budget(retry_budget_options wanted = {}, time_point now = Clock::now())
       : begin_{(check(wanted), detail::clamped_nanoseconds(now))},
         slot_length_{wanted.window.count() / static_cast<std::int64_t>(detail::budget_slots::count)} {
-    const double window = std::chrono::duration<double>(wanted.window).count();
-    if (wanted.ratio > 1) {
-      deposit_ = static_cast<std::int64_t>(unit * wanted.ratio);
-      withdrawal_ = unit;
+    // The ratio as a fraction of small numbers, not above it: a request deposits the numerator, a retry withdraws the
+    // denominator.
+    if (wanted.ratio > 0 && wanted.ratio < 1e-3) {
+      const double requests = std::ceil(1 / wanted.ratio - 1e-6);
+      if (requests < detail::budget_slots::most) {
+        deposit_ = 1;
+        withdrawal_ = static_cast<std::int64_t>(requests);
+      }
     } else if (wanted.ratio > 0) {
-      const double exact = unit / wanted.ratio;
-      deposit_ = exact < 1e9 ? unit : 0;
-      withdrawal_ = exact < 1e9 ? static_cast<std::int64_t>(std::ceil(exact - 1e-9)) : unit;
-    } else {
-      deposit_ = 0;
-      withdrawal_ = unit;
+      double best = 0;
+      for (std::int64_t retries = 1; retries <= 10'000 && best < wanted.ratio * (1 - 1e-4); ++retries) {
+        const double requests = std::floor(wanted.ratio * static_cast<double>(retries) + 1e-9);
+        if (requests / static_cast<double>(retries) <= best) continue;
+        best = requests / static_cast<double>(retries);
+        deposit_ = static_cast<std::int64_t>(requests);
+        withdrawal_ = retries;
+      }
     }
+    const double window = std::chrono::duration<double>(wanted.window).count();
     reserve_ = static_cast<std::int64_t>(std::floor(wanted.min_per_second * window + 1e-9)) * withdrawal_;
   }
 
@@ -86,8 +93,6 @@ class basic_retry_budget {
   }
 
  private:
-  static constexpr std::int64_t unit = 16;
-
   // From one window on, so that slot 0, which the empty words have, is over.
   [[nodiscard]] std::uint32_t slot(time_point now) const noexcept {
     const std::int64_t nanoseconds = detail::clamped_nanoseconds(now);
@@ -101,7 +106,7 @@ class basic_retry_budget {
   std::int64_t begin_;
   std::int64_t slot_length_;
   std::int64_t deposit_ = 0;
-  std::int64_t withdrawal_ = 0;
+  std::int64_t withdrawal_ = 1;
   std::int64_t reserve_ = 0;
   detail::budget_slots slots_;
 };

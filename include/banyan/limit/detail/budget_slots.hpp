@@ -18,6 +18,7 @@ namespace banyan::detail {
 class budget_slots {
  public:
   static constexpr std::size_t count = 10;
+  static constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();  ///< that a slot can hold
 
   void put(std::uint32_t slot, std::int64_t amount) noexcept {
     std::atomic<std::uint64_t>& word = words_[slot % count];
@@ -34,7 +35,8 @@ class budget_slots {
     std::uint64_t seen = word.load(std::memory_order_relaxed);
     do {
       if (number(seen) > slot) return false;
-      if (reserve + others(slot) + balance_at(seen, slot) < amount) return false;
+      const std::int64_t balance = balance_at(seen, slot);
+      if (reserve + others(slot) + balance < amount || balance - amount < -most) return false;
     } while (
         !word.compare_exchange_weak(seen, packed(slot, balance_at(seen, slot) - amount), std::memory_order_relaxed));
     return true;
@@ -52,9 +54,7 @@ class budget_slots {
   }
 
   static constexpr std::uint64_t packed(std::uint32_t slot, std::int64_t balance) noexcept {
-    constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
     if (balance > most) balance = most;
-    if (balance < -most) balance = -most;
     return (std::uint64_t{slot} << 32) | static_cast<std::uint32_t>(static_cast<std::int32_t>(balance));
   }
 
