@@ -190,7 +190,7 @@ int main() try {
   tally all;
   {
     // A factory that takes its time would hold up the loop: on the loopback interface, connecting is done at once.
-    // Elsewhere, give the pool an executor of threads, as asio::thread_pool is one.
+    // Elsewhere, give the pool an executor of threads: the same three lines over an asio::thread_pool.
     pool_type pool{[&] {
                      tcp::socket made(loop);
                      made.connect(server.local_endpoint());

@@ -2,7 +2,7 @@
 # A PostgreSQL server for one program alone. Told what to do by lines on its input, answers each by a line:
 #   start   starts the server                 -> ok CONNECTION-STRING
 #   kill    kill -9 of all its processes      -> ok
-# or "error ...", with "skipped: ..." instead where there is no PostgreSQL, or nobody to run it as. At the end of its
+# or "error ...", or "skipped: ..." where there is no PostgreSQL, or nobody to run it as. At the end of its
 # input, so also when that program was killed, the server is stopped and its files are removed.
 #
 # The server listens on the loopback interface only and asks for a password that is drawn anew each time. It does not
@@ -93,7 +93,10 @@ while read -r command; do
         answer "error PostgreSQL does not start: $(cat "$folder/log" "$folder/data/log" 2>/dev/null | tail -n 3 | tr '\n' ' ')"
       fi
       ;;
-    kill) kill_all && answer ok || answer "error" ;;
+    kill)
+      kill_all
+      answer ok
+      ;;
     *) answer "error unknown: $command" ;;
   esac
 done
