@@ -24,6 +24,8 @@
 #include <banyan/core/parking_word.hpp>
 #include <banyan/core/published.hpp>
 #include <banyan/core/zeroed_array.hpp>
+#include <banyan/pool/detail/callers_code.hpp>
+#include <banyan/pool/detail/in_turn.hpp>
 #include <banyan/pool/detail/lending.hpp>
 #include <banyan/pool/detail/opening_pace.hpp>
 #include <banyan/pool/detail/pool_connections.hpp>
@@ -128,6 +130,37 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     return true;
   }
 
+  /// Answers a request that has been given something, or drops it. The end of its turn.
+  void conclude(request& asked) noexcept {
+    if (asked.dropped) {
+      retain();
+      if (is_item(asked.given)) make_idle(asked.given);
+      // Another may have what this one was told to look for.
+      if (asked.given == protocol::look_again) empty_if_closed(lending_.settle(near(), waker()));
+      asked.unref();
+      return release();
+    }
+    switch (asked.given) {
+      case protocol::refused:
+        return answer_now(asked, unexpected{pool_error{pool_errc::closed}});
+      case protocol::failed:
+        return answer_now(asked, unexpected{pool_error{pool_errc::open_failed, last_error()}});
+      case timed_out:
+        return answer_now(asked, unexpected{pool_error{pool_errc::timeout, last_error()}});
+      case cancelled:
+        return answer_now(asked, unexpected{pool_error{pool_errc::cancelled}});
+      case no_room:
+        return answer_now(asked, unexpected{pool_error{pool_errc::too_many_waiting}});
+      default:
+        break;
+    }
+    const std::int64_t now = clock_();
+    if (asked.given == protocol::look_again) asked.given = look_again();
+    if (asked.given == protocol::none || !admit(asked.given, now)) return stand_in_line(asked, true, now);
+    waits_.record(steady_clock::now() - asked.asked_at());
+    answer_now(asked, answer{lend(asked.given, asked.tag(), now)});
+  }
+
   void give_back(std::uint32_t item) noexcept {
     guarded([&] { take_back(item, clock_()); });
   }
@@ -145,7 +178,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   /// Brings about what has fallen due, and returns when to come again.
   std::int64_t maintain(std::int64_t now) noexcept {
-    const callers_code_scope scope{*this};
+    const background scope{*this};
     if (stopping_.load(std::memory_order_seq_cst)) return now + options_.maintenance_interval.count();
     if (maintaining_.exchange(true, std::memory_order_acquire)) return now + options_.maintenance_interval.count();
     std::int64_t next = time_out_requests(now, now + options_.maintenance_interval.count());
@@ -189,10 +222,9 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   /// After `close` and `stop_maintenance`: until no other thread is inside the factory or a hook in the background, for
   /// the one who made the pool to go on destroying what these use.
   void wait_for_background(steady_clock::time_point deadline) noexcept {
-    const std::uint32_t mine = callers_code_scope::of_this_thread(*this);
     for (;;) {
       const std::uint32_t seen = departures_.seen();
-      if (inside_.load(std::memory_order_seq_cst) <= mine || steady_clock::now() >= deadline) return;
+      if (!callers_code_.others_inside() || steady_clock::now() >= deadline) return;
       departures_.wait_until(seen, deadline);
     }
   }
@@ -309,36 +341,17 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     return record != nullptr ? static_cast<std::uint32_t>(record->index()) : 0;
   }
 
-  // Background work that may call the caller's code. It is counted before it looks whether the pool is closed or
-  // stopped; who closes or stops it looks at the count afterwards (both sequentially consistent).
-  class callers_code_scope {
-   public:
-    explicit callers_code_scope(pool_machine& machine) noexcept : machine_{&machine}, outer_{innermost()} {
-      machine_->inside_.fetch_add(1, std::memory_order_seq_cst);
-      innermost() = this;
+  // Background work that may call the caller's code; who waits for it is told when it ends.
+  struct background {
+    explicit background(pool_machine& machine) noexcept : held{machine}, stay{std::in_place, machine.callers_code_} {}
+    background(const background&) = delete;
+    background& operator=(const background&) = delete;
+    ~background() {
+      stay.reset();
+      if ((held->lending_.flags() & protocol::closed) != 0) held->departures_.raise();
     }
-    callers_code_scope(const callers_code_scope&) = delete;
-    callers_code_scope& operator=(const callers_code_scope&) = delete;
-    ~callers_code_scope() {
-      innermost() = outer_;
-      machine_->inside_.fetch_sub(1, std::memory_order_seq_cst);
-      if ((machine_->lending_.flags() & protocol::closed) != 0) machine_->departures_.raise();
-    }
-    static std::uint32_t of_this_thread(const pool_machine& machine) noexcept {
-      std::uint32_t count = 0;
-      for (const callers_code_scope* each = innermost(); each != nullptr; each = each->outer_) {
-        if (each->machine_ == &machine) ++count;
-      }
-      return count;
-    }
-
-   private:
-    static callers_code_scope*& innermost() noexcept {
-      static thread_local callers_code_scope* scope = nullptr;
-      return scope;
-    }
-    pool_machine* machine_;
-    callers_code_scope* outer_;
+    holder held;
+    std::optional<callers_code::stay> stay;
   };
 
   // Calls `f` with the machine kept alive whatever happens to its holders meanwhile.
@@ -567,92 +580,18 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     ~delivery() {
       if (asked_ == nullptr) return;
       asked_->dropped = true;
-      end(*asked_);
+      in_turn::run_from_executor(*asked_);
     }
-    void operator()() noexcept { end(*std::exchange(asked_, nullptr)); }
-
-    static void end(request& asked) noexcept {
-      if (answers_here().handing_over != 0) {
-        answer_in_turn(asked);
-      } else {
-        asked.machine().conclude(asked);
-      }
-    }
+    void operator()() noexcept { in_turn::run_from_executor(*std::exchange(asked_, nullptr)); }
     request* asked_;
   };
 
   static bool is_item(std::uint32_t given) noexcept { return given < protocol::max_items; }
 
-  // Requests that are answered on this thread while it serves others: inline, that is, without an executor, or by one
-  // that runs or drops its tasks at once. A callback that gives its connection back serves the next one: that one's
-  // turn comes when this one has returned, so that a thousand do not stand on each other's stack.
-  struct answer_line {
-    request* first = nullptr;
-    request* last = nullptr;
-    bool busy = false;
-    unsigned handing_over = 0;  // calls of the executor under way
-  };
-  static answer_line& answers_here() noexcept {
-    static thread_local answer_line mine;
-    return mine;
-  }
-
   void hand_over(request& asked, std::uint32_t given) noexcept {
     asked.given = given;
-    if (!options_.executor) return answer_in_turn(asked);
-    answer_line& mine = answers_here();
-    ++mine.handing_over;
-    (void)caught([&] { options_.executor.execute(delivery{asked}); });
-    --mine.handing_over;
-  }
-
-  static void answer_in_turn(request& asked) noexcept {
-    answer_line& mine = answers_here();
-    asked.next_answer = nullptr;
-    if (mine.busy) {
-      (mine.last != nullptr ? mine.last->next_answer : mine.first) = &asked;
-      mine.last = &asked;
-      return;
-    }
-    mine.busy = true;
-    asked.machine().conclude(asked);
-    while (mine.first != nullptr) {
-      request& next = *mine.first;
-      mine.first = next.next_answer;
-      if (mine.first == nullptr) mine.last = nullptr;
-      next.machine().conclude(next);
-    }
-    mine.busy = false;
-  }
-
-  void conclude(request& asked) noexcept {
-    if (asked.dropped) {
-      retain();
-      if (is_item(asked.given)) make_idle(asked.given);
-      // Another may have what this one was told to look for.
-      if (asked.given == protocol::look_again) empty_if_closed(lending_.settle(near(), waker()));
-      asked.unref();
-      return release();
-    }
-    switch (asked.given) {
-      case protocol::refused:
-        return answer_now(asked, unexpected{pool_error{pool_errc::closed}});
-      case protocol::failed:
-        return answer_now(asked, unexpected{pool_error{pool_errc::open_failed, last_error()}});
-      case timed_out:
-        return answer_now(asked, unexpected{pool_error{pool_errc::timeout, last_error()}});
-      case cancelled:
-        return answer_now(asked, unexpected{pool_error{pool_errc::cancelled}});
-      case no_room:
-        return answer_now(asked, unexpected{pool_error{pool_errc::too_many_waiting}});
-      default:
-        break;
-    }
-    const std::int64_t now = clock_();
-    if (asked.given == protocol::look_again) asked.given = look_again();
-    if (asked.given == protocol::none || !admit(asked.given, now)) return stand_in_line(asked, true, now);
-    waits_.record(steady_clock::now() - asked.asked_at());
-    answer_now(asked, answer{lend(asked.given, asked.tag(), now)});
+    if (!options_.executor) return in_turn::run(asked);
+    in_turn::handing_over([&] { (void)caught([&] { options_.executor.execute(delivery{asked}); }); });
   }
 
   static void answer_now(request& asked, answer&& result) noexcept {
@@ -753,7 +692,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // Makes a connection in a reserved place, and lends or keeps it. Counts as opening until then.
   bool open(std::uint32_t item, std::int64_t now) noexcept {
-    const callers_code_scope scope{*this};
+    const background scope{*this};
     std::exception_ptr cause;
     if ((lending_.flags() & protocol::closed) != 0) {
       pace_.abandoned();
@@ -879,7 +818,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   alignas(cache_line_size) opening_pace<> pace_;
   std::atomic<std::uint32_t> min_;
   std::atomic<std::uint32_t> max_;
-  std::atomic<std::uint32_t> inside_{0};   // threads in a callers_code_scope
+  callers_code callers_code_;
   std::atomic<std::uint64_t> holders_{1};  // the pool itself
 
   std::atomic<bool> maintaining_{false};
