@@ -198,9 +198,14 @@ TEST_CASE("a sliding counter weighs the window before", "[limit][sliding_window_
   CHECK(!gate.try_acquire(51, after(75s + 714285714ns)));
   CHECK(gate.try_acquire(51, after(75s + 714285715ns)));
   CHECK(gate.try_acquire(101, after(75s)).never());
+  gate.give_back(51, after(75s), after(75s));
+  CHECK(gate.look(0, after(75s)).remaining() == 50);
+  CHECK(gate.try_acquire(50, after(75s)));
+  gate.give_back(50, after(30s), after(75s));  // that window is over
+  CHECK(gate.look(0, after(75s)).remaining() == 0);
   CHECK(gate.look(0, after(10h)).remaining() == 100);
   CHECK(gate.try_acquire(100, after(120s)).retry_after() == 60s);
-  CHECK(gate.look(0, after(120s)).remaining() == 31);
+  CHECK(gate.look(0, after(120s)).remaining() == 32);
   CHECK(!gate.try_acquire(100, time_point::min()));
   CHECK(gate.try_acquire(100, after(10h)));
   CHECK(!gate.try_acquire(1, after(10h)));

@@ -71,6 +71,11 @@ class sliding_window_counter {
     return decision(fits(seen, n, at), seen, n, at);
   }
 
+  /// Undoes an admission of `n` at `taken`, if that window is still the present one.
+  void give_back(std::uint64_t n, time_point taken, time_point = time_point{}) noexcept {
+    word_.take_out(form_, scale_.at(detail::clamped_nanoseconds(taken)).window, n);
+  }
+
  private:
   using counts = detail::window_word::counts;
   using place = detail::window_scale::place;

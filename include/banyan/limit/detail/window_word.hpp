@@ -51,7 +51,7 @@ class window_word {
     }
   }
 
-  /// Takes `n` out of the count of `window` if it is still the present one or the one before that.
+  /// Takes `n` out of the count of `window` if it is still the present one.
   void take_out(layout form, std::uint64_t window, std::uint64_t n) noexcept {
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     for (;;) {
