@@ -48,13 +48,13 @@ class private_postgres {
   /// kill -9 of all its processes.
   void kill() { ask("kill"); }
 
-  /// After `kill`. Returns when it takes connections.
+  /// After `kill`. Returns when it takes connections, at the same address as before.
   void start() {
     const std::string answer = ask("start");
     if (answer.rfind("skipped: ", 0) == 0) {
       missing_ = answer;
-    } else {
-      conninfo_ = answer.substr(3);
+    } else if (conninfo_.empty()) {
+      conninfo_ = answer.substr(3);  // never again: others may be reading it
     }
   }
 

@@ -103,8 +103,8 @@ outcome run(Read read, Write write) {
   const auto start = steady_clock::now();
   std::atomic<int> busy = 0;
   std::atomic<std::int64_t> longest = 0;
-  std::vector<std::future<void>> readers;
-  std::vector<std::future<void>> writers;
+  std::vector<std::future<steady_clock::time_point>> readers;  // when each was done
+  std::vector<std::future<steady_clock::time_point>> writers;
   for (int t = 0; t < writing_threads; ++t) {
     writers.push_back(std::async(std::launch::async, [&, t] {
       for (int i = 0; i < orders; ++i) {
@@ -118,18 +118,18 @@ outcome run(Read read, Write write) {
         const std::int64_t took = std::chrono::nanoseconds(steady_clock::now() - began).count();
         for (auto most = longest.load(); took > most && !longest.compare_exchange_weak(most, took);) continue;
       }
+      return steady_clock::now();
     }));
   }
   for (int t = 0; t < reading_threads; ++t) {
     readers.push_back(std::async(std::launch::async, [&, t] {
       for (int i = 0; i < reads; ++i) read((t * reads + i * 7) % products + 1);
+      return steady_clock::now();
     }));
   }
   outcome result;
-  for (auto& each : readers) each.get();
-  result.reading = steady_clock::now() - start;
-  for (auto& each : writers) each.get();
-  result.writing = steady_clock::now() - start;
+  for (auto& each : readers) result.reading = std::max<std::chrono::nanoseconds>(result.reading, each.get() - start);
+  for (auto& each : writers) result.writing = std::max<std::chrono::nanoseconds>(result.writing, each.get() - start);
   result.longest_order = std::chrono::nanoseconds(longest);
   result.busy = busy;
   return result;
