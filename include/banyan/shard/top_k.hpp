@@ -20,20 +20,20 @@ template <std::ranges::forward_range Lists, class Compare = std::less<>>
 requires std::ranges::forward_range<const std::ranges::range_value_t<Lists>>
 [[nodiscard]] auto top_k(const Lists& lists, std::size_t k, Compare compare = {}) {
   using value = std::ranges::range_value_t<std::ranges::range_value_t<Lists>>;
-  struct candidate {
+  struct ranked {
     const value* at;
     std::size_t order;
   };
-  const auto before = [&](const candidate& a, const candidate& b) {
+  const auto before = [&](const ranked& a, const ranked& b) {
     if (compare(*a.at, *b.at)) return true;
     if (compare(*b.at, *a.at)) return false;
     return a.order < b.order;
   };
-  std::vector<candidate> best;  // a heap with the last of them on top
+  std::vector<ranked> best;  // a heap with the last of them on top
   std::size_t order = 0;
   for (const auto& list : lists) {
     for (const value& each : list) {
-      const candidate next{&each, order++};
+      const ranked next{&each, order++};
       if (best.size() < k) {
         best.push_back(next);
         std::push_heap(best.begin(), best.end(), before);
@@ -47,7 +47,7 @@ requires std::ranges::forward_range<const std::ranges::range_value_t<Lists>>
   std::sort_heap(best.begin(), best.end(), before);
   std::vector<value> found;
   found.reserve(best.size());
-  for (const candidate& each : best) found.push_back(*each.at);
+  for (const ranked& each : best) found.push_back(*each.at);
   return found;
 }
 
