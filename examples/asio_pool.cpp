@@ -143,9 +143,15 @@ coroutine use(pool_type& pool, tally& all, int requests) {
   --all.clients;
 }
 
-/// Does what falls due in the pool, as long as it is `on`.
-coroutine maintain(pool_type& pool, asio::steady_timer& timer, const bool& on) {
-  while (on) co_await sleep_until(timer, pool.maintain());
+/// What wakes the pool's maintenance, until it is to end.
+struct upkeep {
+  asio::steady_timer timer;
+  bool on = true;
+};
+
+/// Does what falls due in the pool.
+coroutine maintain(pool_type& pool, upkeep& due) {
+  while (due.on) co_await sleep_until(due.timer, pool.maintain());
 }
 
 /// Borrows all there are, and shows what one more is told who waits for 30 ms only.
@@ -185,7 +191,7 @@ int main() try {
   asio::io_context loop;
   tcp::acceptor server(loop, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
   listen(server);
-  asio::steady_timer timer(loop);
+  upkeep due{asio::steady_timer(loop)};
 
   tally all;
   {
@@ -202,8 +208,7 @@ int main() try {
                     .executor = asio_executor{&loop},
                     .maintenance = banyan::pool_maintenance::caller,
                     .maintenance_interval = 10ms}};
-    bool on = true;
-    maintain(pool, timer, on);
+    maintain(pool, due);
 
     const auto start = steady_clock::now();
     for (int i = 0; i < clients; ++i) use(pool, all, requests);
@@ -218,8 +223,8 @@ int main() try {
 
     wait_in_vain(pool, all, connections);
     run(loop, all);
-    on = false;
-    timer.cancel();
+    due.on = false;
+    due.timer.cancel();
     loop.poll();  // the coroutine wakes and ends, while the pool is still there
     std::printf("closed: %s\n", pool.close() ? "all connections are back" : "some are still out");
   }

@@ -43,7 +43,7 @@ void create_tables(const std::string& conninfo) {
 int balance_of(pq_connection& c, int account) {
   const banyan::pq_result found = c.exec_params("select balance from account where id = $1", {std::to_string(account)});
   if (found.rows() != 1) throw std::runtime_error("no such account");
-  return std::stoi(std::string(found.value(0, 0).value()));
+  return std::stoi(std::string(found.value(0, 0).value_or("0")));
 }
 
 /// The same, with a connection from the pool. False: it failed, and a service would tell its user so.
@@ -98,6 +98,7 @@ void many_threads(pool_type& pool) {
   const auto before = pool.stats();
   const auto time = time_of([&] {
     std::vector<std::future<void>> users;
+    users.reserve(threads);
     for (int t = 0; t < threads; ++t) {
       users.push_back(std::async(std::launch::async, [&pool, &failed, t] {
         for (int i = 0; i < requests; ++i) failed += handle_request(pool, (t * requests + i) % accounts + 1) ? 0 : 1;
@@ -147,6 +148,7 @@ void kill_the_server(pool_type& pool, private_postgres& server) {
     std::atomic<bool>& flag;
     ~setter() { flag = true; }
   } const at_the_end{stop};
+  users.reserve(threads);
   const auto start = steady_clock::now();
   for (int t = 0; t < threads; ++t) {
     users.push_back(std::async(std::launch::async, [&, t] {
@@ -192,7 +194,7 @@ bool nothing_lost(pool_type& pool, const std::string& conninfo) {
   const auto count = observer.exec(
       "select count(*) from pg_stat_activity where backend_type = 'client backend' and "
       "pid <> pg_backend_pid()");
-  const auto open = static_cast<std::size_t>(std::stoul(std::string(count.value(0, 0).value())));
+  const auto open = static_cast<std::size_t>(std::stoul(std::string(count.value(0, 0).value_or("0"))));
   std::printf("  server: %zu connections of the pool\n", open);
   return s.in_use == 0 && s.waiting == 0 && s.created - s.closed_in_all() == s.idle && open == s.idle;
 }

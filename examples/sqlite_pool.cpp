@@ -105,6 +105,8 @@ outcome run(Read read, Write write) {
   std::atomic<std::int64_t> longest = 0;
   std::vector<std::future<steady_clock::time_point>> readers;  // when each was done
   std::vector<std::future<steady_clock::time_point>> writers;
+  readers.reserve(reading_threads);
+  writers.reserve(writing_threads);
   for (int t = 0; t < writing_threads; ++t) {
     writers.push_back(std::async(std::launch::async, [&, t] {
       for (int i = 0; i < orders; ++i) {
