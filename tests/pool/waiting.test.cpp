@@ -367,14 +367,10 @@ TEST_CASE("pool waiting: cancelled while what it was given proves useless", "[po
     std::atomic<int> told{0};
     auto pending = r.pool->acquire_async([&](const answer&) { ++told; });
     std::atomic<bool> go{false};
-    std::atomic<bool> cancelled{false};
     {
       const joining_thread other{[&] {
-        while (!go) {
-        }
-        while (!pending.cancel() && told == 0) {
-        }
-        cancelled = true;
+        while (!go) std::this_thread::yield();
+        while (!pending.cancel() && told == 0) std::this_thread::yield();
       }};
       go = true;
       held.clear();

@@ -88,8 +88,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
                   {waiting_entries_.data(), waiting_entries_.size()},
                   {places_.data(), places_.size()}},
                  {options_.order == idle_order::lifo, options_.fairness == pool_fairness::barging}},
-        pace_{static_cast<std::uint32_t>(std::min<std::size_t>(options_.max_opening, 0xffff)), options_.backoff_base.count(),
-              options_.backoff_cap.count()},
+        pace_{static_cast<std::uint32_t>(std::min<std::size_t>(options_.max_opening, 0xffff)),
+              options_.backoff_base.count(), options_.backoff_cap.count()},
         min_{static_cast<std::uint32_t>(options_.min)},
         max_{static_cast<std::uint32_t>(options_.max)} {}
 
@@ -734,7 +734,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     const std::uint32_t flags = lending_.flags();
     if ((flags & protocol::closed) != 0) return false;
     // While it is suspended those who wait may have what is idle afterwards; what they lack is opened then.
-    return ((flags & protocol::suspended) == 0 && lending_.waiting() + extra > pace_.opening() && population_.alive() < max()) ||
+    return ((flags & protocol::suspended) == 0 && lending_.waiting() + extra > pace_.opening() &&
+            population_.alive() < max()) ||
            population_.staying() < min();
   }
 
@@ -925,13 +926,12 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     if (options_.maintenance != pool_maintenance::executor) return;
     std::int64_t next = next_maintenance_.load(std::memory_order_relaxed);
     // Farther away than any: the clock was set back.
-    if ((now < next && next - now <= options_.maintenance_interval.count()) || !next_maintenance_.compare_exchange_strong(next, now + options_.maintenance_interval.count(),
-                                                                 std::memory_order_relaxed)) {
+    if ((now < next && next - now <= options_.maintenance_interval.count()) ||
+        !next_maintenance_.compare_exchange_strong(next, now + options_.maintenance_interval.count(),
+                                                   std::memory_order_relaxed)) {
       return;
     }
-    (void)caught([&] {
-      options_.executor.execute([held = holder{*this}] { (void)held->maintain(held->clock_()); });
-    });
+    (void)caught([&] { options_.executor.execute([held = holder{*this}] { (void)held->maintain(held->clock_()); }); });
   }
 
   // Returns how many more are to be opened, so that those that are to retire can.
@@ -1023,7 +1023,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   std::atomic<std::uint32_t> min_;
   std::atomic<std::uint32_t> max_;
   std::atomic<std::uint32_t> generation_{0};
-  std::atomic<std::uint32_t> inside_{0};  // threads in a callers_code_scope
+  std::atomic<std::uint32_t> inside_{0};   // threads in a callers_code_scope
   std::atomic<std::uint64_t> holders_{1};  // the pool itself
 
   std::atomic<bool> maintaining_{false};
