@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -45,8 +47,18 @@ constexpr bool sanitized = false;
 using pool_type = connection_pool<stub>;
 using result = pool_type::result;
 
-banyan::testing::coroutine borrow_once(pool_type& pool, std::chrono::nanoseconds timeout,
-                                       std::shared_ptr<std::atomic<int>> answers) {
+// Nobody's: its frame goes when it ends.
+struct detached {
+  struct promise_type {
+    detached get_return_object() { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+};
+
+detached borrow_once(pool_type& pool, std::chrono::nanoseconds timeout, std::shared_ptr<std::atomic<int>> answers) {
   auto got = co_await pool.acquire_awaitable({.timeout = timeout});
   answers->fetch_add(1);
 }
@@ -184,7 +196,6 @@ TEST_CASE("pool concurrency: closed in the middle, every waiter is answered once
       if (round % 3 == 0) o.executor = banyan::thread_executor{};
       std::optional<pool_type> pool;
       pool.emplace([&]() -> stub { return stub{people}; }, o);
-      std::vector<std::vector<banyan::testing::coroutine>> coroutines(3);
       {
         std::vector<joining_thread> all;
         for (int t = 0; t < 3; ++t) {
@@ -204,7 +215,7 @@ TEST_CASE("pool concurrency: closed in the middle, every waiter is answered once
                   (void)pool->acquire_async([&](const result&) { ++answered; }, {.timeout = 60s});
                   break;
                 case 2:
-                  coroutines[static_cast<std::size_t>(t)].push_back(borrow_once(*pool, 60s, coroutine_answers));
+                  borrow_once(*pool, 60s, coroutine_answers);
                   break;
                 default:
                   (void)pool->try_acquire();
