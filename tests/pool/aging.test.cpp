@@ -121,6 +121,28 @@ TEST_CASE("pool aging: all at their end at once are replaced one by one", "[pool
   CHECK(r.people.made == 10);
 }
 
+TEST_CASE("pool aging: the next one is retired when the one before has been replaced", "[pool]") {
+  held_tasks tasks;
+  auto o = by_hand(5, 5);
+  o.idle_timeout = 0s;
+  o.jitter = 0;
+  o.executor = std::ref(tasks);
+  room r{std::move(o)};
+  tasks.run();
+  REQUIRE(r.people.alive == 5);
+  room::clock::advance(30min);
+  for (int i = 0; i < 3; ++i) {
+    r.pool->maintain();
+    CHECK(r.people.alive == 4);
+  }
+  tasks.run();
+  CHECK(r.people.alive == 5);
+  r.pool->maintain();
+  CHECK(r.people.alive == 4);
+  tasks.run();
+  CHECK(r.people.made == 7);
+}
+
 TEST_CASE("pool aging: given back after its time it is closed, if enough stay", "[pool]") {
   auto o = by_hand(0, 2);
   o.jitter = 0;

@@ -95,8 +95,7 @@ TEST_CASE("pool lifetime: closing waits for those that are out", "[pool]") {
   std::atomic<bool> done{false};
   {
     const joining_thread closer{[&] { done = r.pool->close(60s); }};
-    while (r.pool->try_acquire().error() != pool_errc::closed) {
-    }
+    while (r.pool->try_acquire().error() != pool_errc::closed) std::this_thread::yield();
     CHECK_FALSE(done);
     out.clear();
   }
@@ -104,7 +103,7 @@ TEST_CASE("pool lifetime: closing waits for those that are out", "[pool]") {
 }
 
 TEST_CASE("pool lifetime: closing while others borrow, again and again", "[pool]") {
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 100; ++i) {
     room r{by_hand(2, 3)};
     r.pool->maintain();
     std::atomic<int> ready{0};
@@ -120,8 +119,7 @@ TEST_CASE("pool lifetime: closing while others borrow, again and again", "[pool]
           }
         });
       }
-      while (ready < 3) {
-      }
+      while (ready < 3) std::this_thread::yield();
       if (i % 2 == 0) std::this_thread::yield();
       r.pool->close();
     }
@@ -376,7 +374,8 @@ TEST_CASE("pool lifetime: the n-th allocation fails, for every n", "[pool]") {
 TEST_CASE("pool lifetime: the housekeeper's thread cannot be had", "[pool]") {
   census people;
   const auto report = banyan::testing::for_every_failing_allocation([&] {
-    connection_pool<stub> pool{[&people] { return stub{people}; }, [] {
+    connection_pool<stub> pool{[&people] { return stub{people}; },
+                               [] {
                                  banyan::pool_options<stub> o;
                                  o.min = 0;
                                  o.max = 1;

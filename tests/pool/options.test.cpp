@@ -61,7 +61,8 @@ TEST_CASE("pool options: refused by name and value", "[pool]") {
   CHECK(with([](auto&) {}).empty());
   CHECK(names(with([](auto& o) { o.max = 0; }), "pool_options.max", "0"));
   CHECK(names(with([](auto& o) { o.max = 65'537; }), "pool_options.max", "65537"));
-  CHECK(names(with([](auto& o) { o.max = std::numeric_limits<std::size_t>::max(); }), "pool_options.max", "1844674407"));
+  CHECK(
+      names(with([](auto& o) { o.max = std::numeric_limits<std::size_t>::max(); }), "pool_options.max", "1844674407"));
   CHECK(names(with([](auto& o) { o.min = 3; }), "pool_options.min", "3"));
   CHECK(with([](auto& o) { o.min = 5; }).empty());  // the default is cut down
   CHECK(names(with([](auto& o) { o.acquire_timeout = -1ns; }), "pool_options.acquire_timeout", "-1"));
@@ -72,9 +73,9 @@ TEST_CASE("pool options: refused by name and value", "[pool]") {
   CHECK(names(with([](auto& o) { o.leak_threshold = -6ns; }), "pool_options.leak_threshold", "-6"));
   CHECK(names(with([](auto& o) { o.jitter = -0.5; }), "pool_options.jitter", "-0.5"));
   CHECK(names(with([](auto& o) { o.jitter = 1.5; }), "pool_options.jitter", "1.5"));
-  CHECK(names(with([](auto& o) { o.jitter = std::numeric_limits<double>::quiet_NaN(); }), "pool_options.jitter", "nan"));
   CHECK(
-      names(with([](auto& o) { o.jitter = std::numeric_limits<double>::infinity(); }), "pool_options.jitter", "inf"));
+      names(with([](auto& o) { o.jitter = std::numeric_limits<double>::quiet_NaN(); }), "pool_options.jitter", "nan"));
+  CHECK(names(with([](auto& o) { o.jitter = std::numeric_limits<double>::infinity(); }), "pool_options.jitter", "inf"));
   CHECK(names(with([](auto& o) { o.max_opening = 0; }), "pool_options.max_opening", "0"));
   CHECK(names(with([](auto& o) { o.backoff_base = 0ns; }), "pool_options.backoff_base", "0"));
   CHECK(names(with([](auto& o) { o.backoff_cap = 7ns; }), "pool_options.backoff_cap", "7"));

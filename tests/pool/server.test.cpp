@@ -118,7 +118,7 @@ class echo_server {
   }
 
   std::optional<descriptor> listener_;
-  std::uint16_t port_ = 0;
+  std::atomic<std::uint16_t> port_{0};
   std::atomic<bool> stopping_{false};
   std::optional<joining_thread> thread_;
 };

@@ -85,6 +85,26 @@ TEST_CASE("pool waiting: threads, callbacks and coroutines are served in the ord
   CHECK(r.people.made == 1);
 }
 
+TEST_CASE("pool waiting: four thousand hand-overs, each to a thread that sleeps", "[pool]") {
+  // A thread looks by itself from time to time; without being woken this would take a quarter of an hour.
+  room r{by_hand(0, 1)};
+  std::atomic<int> turns{0};
+  const auto play = [&] {
+    while (turns < 4'000) {
+      auto got = r.pool->acquire({.timeout = 60s});
+      if (!got) return;
+      ++turns;
+      while (r.pool->stats().waiting == 0 && turns < 4'000) std::this_thread::yield();
+    }
+  };
+  {
+    const joining_thread a{play};
+    const joining_thread b{play};
+  }
+  CHECK(turns >= 4'000);
+  CHECK(r.pool->stats().timeouts == 0);
+}
+
 TEST_CASE("pool waiting: who comes later takes nothing from those who wait, unless barging", "[pool]") {
   for (const bool barging : {false, true}) {
     auto o = by_hand(0, 1);
@@ -367,14 +387,10 @@ TEST_CASE("pool waiting: cancelled while what it was given proves useless", "[po
     std::atomic<int> told{0};
     auto pending = r.pool->acquire_async([&](const answer&) { ++told; });
     std::atomic<bool> go{false};
-    std::atomic<bool> cancelled{false};
     {
       const joining_thread other{[&] {
-        while (!go) {
-        }
-        while (!pending.cancel() && told == 0) {
-        }
-        cancelled = true;
+        while (!go) std::this_thread::yield();
+        while (!pending.cancel() && told == 0) std::this_thread::yield();
       }};
       go = true;
       held.clear();
