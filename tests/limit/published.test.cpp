@@ -70,7 +70,7 @@ TEST_CASE("governor's limiter", "[limit][token_bucket][published]") {
          {{0ms, 1, true}, {1ms, 1, true}, {2ms, 1, false}, {1002ms, 1, true}, {1003ms, 1, true}, {1004ms, 1, false}});
   follow(4, 4,
          {{0ms, 2, true}, {0ms, 2, true}, {1ms, 2, false}, {1001ms, 2, true}, {1002ms, 2, true}, {1003ms, 2, false}});
-  // One more than the quota after a long pause was a fault there once (issues 107 and 249).
+  // One more than the quota after a long pause was a fault there once.
   std::vector<step> long_pause(5, {0s, 1, true});
   long_pause.push_back({0s, 1, false});
   long_pause.insert(long_pause.end(), 5, {2s, 1, true});
