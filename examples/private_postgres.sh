@@ -2,8 +2,8 @@
 # A PostgreSQL server for one program alone. Told what to do by lines on its input, answers each by a line:
 #   start   starts the server                 -> ok CONNECTION-STRING
 #   kill    kill -9 of all its processes      -> ok
-# or "error ...", or "skipped: ..." where there is no PostgreSQL, or nobody to run it as. At the end of its
-# input, so also when that program was killed, the server is stopped and its files are removed.
+# or "error ...", or "skipped: ..." where there is no PostgreSQL, or nobody to run it as. At the end of its input, so also
+# when that program was killed, the server is stopped and its files are removed.
 #
 # The server listens on the loopback interface only and asks for a password that is drawn anew each time. It does not
 # wait for the disk: what it knows outlives its processes, but would not outlive the machine.
