@@ -19,11 +19,14 @@
 #include <time.h>
 
 #include "contenders.hpp"
+#include "timing.hpp"
 
 namespace {
 
 using bench::contender;
 using bench::entrant;
+using bench::median;
+using bench::seconds_of;
 using bench::thread_state;
 
 struct settings {
@@ -36,19 +39,6 @@ struct settings {
   bool equal_weights = false;
   bool cpu_clock = false;
 };
-
-double seconds_of(clockid_t clock) {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
 
 struct racer {
   const entrant* who;

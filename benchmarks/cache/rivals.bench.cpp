@@ -22,12 +22,15 @@
 
 #include "caffeine.hpp"
 #include "contenders.hpp"
+#include "timing.hpp"
 #include "workload.hpp"
 
 namespace {
 
 using bench::contender;
+using bench::median;
 using bench::operation;
+using bench::seconds_of;
 using bench::tally;
 using bench::task;
 
@@ -68,19 +71,6 @@ const std::vector<scenario>& scenarios() {
       {"16m", "as zipf, capacity 16,777,216, 16 times as many keys", 1U << 28, 1U << 24, {through}},
   };
   return all;
-}
-
-double seconds_of(clockid_t clock) {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 struct racer {

@@ -1,6 +1,7 @@
-// What a look-up costs, the hash of the key excluded, and what it costs in memory and on a change. All contenders run
-// in turns in one process; figures are the least of the rounds (others may use the machine), ratios are to plain binary
-// search over a sorted vector of 160 points a node. Usage: [ROUNDS] (default 41).
+// What a look-up costs, the hash of the key excluded, and what a table costs in memory and on a change. All contenders
+// run in turns in one process; figures are the least of the rounds, because others may use the machine. Prints the
+// tables of docs/hashing.md. Balance and movement are measured by the lab: banyan_lab ring. Usage: [ROUNDS] (default
+// 41).
 
 #include <algorithm>
 #include <chrono>
@@ -29,14 +30,14 @@ struct contender {
   std::string name;
   std::function<std::uint64_t(const hashes&)> batch;  // independent look-ups; the sum of the answers
   std::function<std::uint64_t(const hashes&)> chain;  // each needs the answer before
+  std::function<void()> build;                        // the table anew; none: there is none
   std::function<void()> change;                       // one node added and removed again
   double bytes = 0;                                   // for each node
-  std::vector<double> batch_ns{};
-  std::vector<double> chain_ns{};
 };
 
 template <class Find>
-contender entrant(std::string name, Find find, double bytes = 0, std::function<void()> change = nullptr) {
+contender entrant(std::string name, Find find, double bytes = 0, std::function<void()> build = nullptr,
+                  std::function<void()> change = nullptr) {
   return {std::move(name),
           [find](const hashes& keys) {
             std::uint64_t sum = 0;
@@ -48,13 +49,9 @@ contender entrant(std::string name, Find find, double bytes = 0, std::function<v
             for (const std::uint64_t key : keys) last = find(key ^ (last & 1));
             return last;
           },
-          std::move(change), bytes};
-}
-
-std::vector<banyan::weighted_hash> hashed_nodes(std::uint32_t count) {
-  std::vector<banyan::weighted_hash> nodes;
-  for (std::uint32_t i = 0; i < count; ++i) nodes.push_back({banyan::hash_of(i), 1});
-  return nodes;
+          std::move(build),
+          std::move(change),
+          bytes};
 }
 
 std::vector<int> numbers(std::uint32_t count) {
@@ -63,18 +60,16 @@ std::vector<int> numbers(std::uint32_t count) {
   return nodes;
 }
 
-template <class Placement>
-contender placement_entrant(std::string name, std::uint32_t count, typename Placement::options how = {}) {
-  auto nodes = std::make_shared<std::vector<banyan::weighted_hash>>(hashed_nodes(count));
-  auto placed = std::make_shared<Placement>(*nodes, how);
+// By the placement alone: the node of a key's hash, as a number.
+template <class Table>
+contender table_entrant(std::string name, std::uint32_t count) {
+  auto table = std::make_shared<Table>(numbers(count));
   return entrant(
-      std::move(name), [placed](std::uint64_t key) { return placed->find(key); },
-      static_cast<double>(placed->memory()) / count,
-      [nodes, how] {
-        nodes->push_back({1, 1});
-        const Placement more{*nodes, how};
-        nodes->pop_back();
-        const Placement fewer{*nodes, how};
+      std::move(name), [table](std::uint64_t key) { return table->where().find(key); },
+      static_cast<double>(table->where().memory()) / count, [count] { const Table anew{numbers(count)}; },
+      [table] {
+        table->add(-1);
+        table->remove(-1);
       });
 }
 
@@ -87,6 +82,7 @@ contender anchor_entrant(std::string name, std::uint32_t count, bool half_remove
   return entrant(
       std::move(name), [anchor](std::uint64_t key) { return anchor->find_index(key); },
       static_cast<double>(anchor->memory()) / count,
+      half_removed ? std::function<void()>{} : [count] { const banyan::anchor_hash<int> anew{numbers(count)}; },
       [anchor] {
         anchor->add(-1);
         anchor->remove(-1);
@@ -104,7 +100,13 @@ std::vector<contender> rivals(std::uint32_t count) {
   auto tree = std::make_shared<std::map<std::uint64_t, std::uint32_t>>(sorted->begin(), sorted->end());
   auto array = std::make_shared<std::vector<std::uint32_t>>();
   for (std::uint32_t i = 0; i < count; ++i) array->push_back(i);
+  // The floor: one read of a table as large as Maglev's.
+  auto bare = std::make_shared<std::vector<std::uint16_t>>(1 << 16);
+  for (std::size_t i = 0; i < bare->size(); ++i) (*bare)[i] = static_cast<std::uint16_t>(i % count);
   std::vector<contender> all;
+  all.push_back(entrant(
+      "array read", [bare](std::uint64_t key) { return (*bare)[key >> 48]; },
+      static_cast<double>(bare->size() * sizeof(std::uint16_t)) / count));
   all.push_back(entrant(
       "binary search",
       [sorted](std::uint64_t key) {
@@ -114,7 +116,7 @@ std::vector<contender> rivals(std::uint32_t count) {
       },
       160.0 * sizeof(point)));
   all.push_back(entrant(
-      "std::map ring",
+      "std::map",
       [tree](std::uint64_t key) {
         const auto at = tree->lower_bound(key);
         return at == tree->end() ? tree->begin()->second : at->second;
@@ -127,22 +129,28 @@ std::vector<contender> rivals(std::uint32_t count) {
 
 std::vector<contender> contenders(std::uint32_t count) {
   std::vector<contender> all = rivals(count);
-  all.push_back(placement_entrant<banyan::maglev_placement>("maglev", count));
-  all.push_back(placement_entrant<banyan::ring_placement>("ring", count));
-  all.push_back(placement_entrant<banyan::multi_probe_placement>("multi-probe", count));
-  if (count <= 1000) all.push_back(placement_entrant<banyan::rendezvous_placement>("rendezvous", count));
+  all.push_back(table_entrant<banyan::maglev_table<int>>("maglev", count));
+  all.push_back(table_entrant<banyan::ring_table<int>>("ring", count));
+  all.push_back(table_entrant<banyan::multi_probe<int>>("multi-probe", count));
+  if (count <= 1000) all.push_back(table_entrant<banyan::rendezvous<int>>("rendezvous", count));
   all.push_back(anchor_entrant("anchor", count, false));
-  all.push_back(anchor_entrant("anchor, half gone", count, true));
+  all.push_back(anchor_entrant("half gone", count, true));
   all.push_back(entrant("jump", [count](std::uint64_t key) { return banyan::jump_hash(key, count); }));
   all.push_back(entrant("jump back", [count](std::uint64_t key) { return banyan::jump_back_hash(key, count); }));
+  return all;
+}
+
+// With the reader's pin, the hash of the key and the copy of the node.
+std::vector<contender> published_contenders(std::uint32_t count) {
+  std::vector<contender> all;
   auto ring = std::make_shared<banyan::hash_ring<int>>(numbers(count));
-  const auto change = [ring] {
-    ring->add(-1);
-    ring->remove(-1);
-  };
   all.push_back(entrant(
-      "hash_ring, integer key", [ring](std::uint64_t key) { return static_cast<std::uint64_t>(*ring->find(key)); }, 0,
-      change));
+      "hash_ring", [ring](std::uint64_t key) { return static_cast<std::uint64_t>(*ring->find(key)); }, 0,
+      [count] { const banyan::hash_ring<int> anew{numbers(count)}; },
+      [ring] {
+        ring->add(-1);
+        ring->remove(-1);
+      }));
   // 20 bytes each.
   auto names = std::make_shared<std::vector<std::string>>();
   for (int i = 0; i < 4096; ++i) {
@@ -150,64 +158,116 @@ std::vector<contender> contenders(std::uint32_t count) {
     name.resize(20, 'x');
     names->push_back(std::move(name));
   }
-  all.push_back(entrant("hash_ring, 4096 names", [ring, names](std::uint64_t key) {
+  all.push_back(entrant("hash_ring, names", [ring, names](std::uint64_t key) {
     return static_cast<std::uint64_t>(*ring->find((*names)[key % names->size()]));
   }));
   auto table =
       std::make_shared<banyan::published<banyan::maglev_table<int>>>(banyan::maglev_table<int>{numbers(count)});
-  all.push_back(entrant("published maglev, int", [table](std::uint64_t key) {
+  all.push_back(entrant("published maglev", [table](std::uint64_t key) {
     return static_cast<std::uint64_t>(*table->read()->locate(key));
   }));
+  auto anchor = std::make_shared<banyan::published<banyan::anchor_hash<int>>>(banyan::anchor_hash<int>{numbers(count)});
+  all.push_back(entrant(
+      "published anchor",
+      [anchor](std::uint64_t key) { return static_cast<std::uint64_t>(*anchor->read()->locate(key)); }, 0, nullptr,
+      [anchor] {
+        for (const bool add : {true, false}) {
+          anchor->update([&](auto copy) {
+            add ? copy.add(-1) : copy.remove(-1);
+            return copy;
+          });
+        }
+      }));
   return all;
-}
-
-double least(const std::vector<double>& values) {
-  return values.empty() ? 0 : *std::min_element(values.begin(), values.end());
 }
 
 volatile std::uint64_t sink;
 
-double time_of(const std::function<std::uint64_t(const hashes&)>& run, const hashes& keys) {
+template <class F>
+double nanoseconds(F work) {
   const auto begin = clock_type::now();
-  sink = run(keys);
-  return std::chrono::duration<double, std::nano>(clock_type::now() - begin).count() / static_cast<double>(keys.size());
+  work();
+  return std::chrono::duration<double, std::nano>(clock_type::now() - begin).count();
 }
 
-void measure(std::uint32_t count, int rounds) {
-  std::vector<contender> all = contenders(count);
+struct figures {
+  std::string name;
+  double batch_ns = 1e18;
+  double chain_ns = 1e18;
+  double build_us = 1e18;
+  double change_us = 1e18;
+  double bytes = 0;
+};
+
+std::vector<figures> measure(const std::vector<contender>& all, int rounds) {
+  std::vector<figures> found;
+  for (const contender& c : all) found.push_back({.name = c.name, .bytes = c.bytes});
   banyan::splitmix64 random{42};
   // Short enough to fit between two interruptions. Others' tables have pushed ours out of the cache meanwhile, so there
   // is a batch of other keys first.
   hashes keys(1 << 14);
   hashes warm(1 << 14);
+  const auto size = static_cast<double>(keys.size());
   for (int round = 0; round < rounds; ++round) {
     for (std::uint64_t& key : keys) key = random();
     for (std::uint64_t& key : warm) key = random();
-    for (contender& c : all) {
-      sink = c.batch(warm);
-      c.batch_ns.push_back(time_of(c.batch, keys));
-      c.chain_ns.push_back(time_of(c.chain, keys));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      sink = all[i].batch(warm);
+      found[i].batch_ns = std::min(found[i].batch_ns, nanoseconds([&] { sink = all[i].batch(keys); }) / size);
+      found[i].chain_ns = std::min(found[i].chain_ns, nanoseconds([&] { sink = all[i].chain(keys); }) / size);
     }
   }
-  std::printf("%u nodes\n%-24s %10s %10s %8s %12s %14s\n", count, "", "ns", "in a chain", "ratio", "bytes/node",
-              "add+remove us");
-  const double yardstick = least(all.front().batch_ns);
-  for (const contender& c : all) {
-    std::string change = "-";
-    if (c.change) {
-      std::vector<double> took;
-      for (int i = 0; i < 5; ++i) {
-        const auto begin = clock_type::now();
-        c.change();
-        took.push_back(std::chrono::duration<double, std::micro>(clock_type::now() - begin).count());
-      }
-      char text[32];
-      std::snprintf(text, sizeof text, "%.1f", least(took));
-      change = text;
+  for (int round = 0; round < 7; ++round) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i].build) found[i].build_us = std::min(found[i].build_us, nanoseconds(all[i].build) / 1000);
+      if (all[i].change) found[i].change_us = std::min(found[i].change_us, nanoseconds(all[i].change) / 1000);
     }
-    const double batch = least(c.batch_ns);
-    std::printf("%-24s %10.2f %10.2f %8.2f %12.0f %14s\n", c.name.c_str(), batch, least(c.chain_ns), batch / yardstick,
-                c.bytes, change.c_str());
+  }
+  return found;
+}
+
+std::string text_of(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, value < 10 && value > 0 ? "%.1f" : "%.0f", value);
+  return value < 1e17 ? text : "";
+}
+
+struct row {
+  std::uint32_t nodes;
+  std::vector<figures> found;
+};
+
+// A line for each number of nodes, a column for each contender.
+void print(const char* title, const std::vector<row>& rows, double figures::*value, double figures::*by = nullptr) {
+  const std::vector<figures>& widest = rows.front().found;
+  const auto shown = [&](const figures& of) { return of.*value < 1e17; };
+  std::printf("%s\n\n| nodes |", title);
+  std::string rule = "|---|";
+  for (const figures& each : widest) {
+    if (!shown(each)) continue;
+    std::printf(" %s |", each.name.c_str());
+    rule += "---|";
+  }
+  std::printf("\n%s\n", rule.c_str());
+  for (const row& line : rows) {
+    std::printf("| %u |", line.nodes);
+    double yardstick = 1;
+    for (const figures& each : line.found) {
+      if (each.name == "binary search") yardstick = each.batch_ns;
+    }
+    for (const figures& column : widest) {
+      if (!shown(column)) continue;
+      const auto here = std::find_if(line.found.begin(), line.found.end(),
+                                     [&](const figures& each) { return each.name == column.name; });
+      std::string text = here == line.found.end() ? "" : text_of((*here).*value);
+      if (by != nullptr && !text.empty()) {
+        char ratio[32];
+        std::snprintf(ratio, sizeof ratio, " (%.2f)", (*here).*by / yardstick);
+        text += ratio;
+      }
+      std::printf(" %s |", text.c_str());
+    }
+    std::printf("\n");
   }
   std::printf("\n");
   std::fflush(stdout);
@@ -217,5 +277,18 @@ void measure(std::uint32_t count, int rounds) {
 
 int main(int count, char** words) {
   const int rounds = count > 1 ? std::max(1, std::atoi(words[1])) : 41;
-  for (const std::uint32_t nodes : {10U, 100U, 1000U, 10'000U}) measure(nodes, rounds);
+  std::vector<row> bare;
+  std::vector<row> published;
+  for (const std::uint32_t nodes : {10U, 100U, 1000U, 10'000U}) {
+    std::fprintf(stderr, "%u nodes\n", nodes);
+    bare.push_back({nodes, measure(contenders(nodes), rounds)});
+    published.push_back({nodes, measure(published_contenders(nodes), rounds)});
+  }
+  print("Look-up in ns (ratio to binary search)", bare, &figures::batch_ns, &figures::batch_ns);
+  print("Look-up in ns, each waiting for the one before", bare, &figures::chain_ns);
+  print("Look-up in ns, the reader's pin and the hash included", published, &figures::batch_ns);
+  print("Building the table, us", bare, &figures::build_us);
+  print("A node added and removed again, us", bare, &figures::change_us);
+  print("The same where readers go on, us", published, &figures::change_us);
+  print("Bytes a node", bare, &figures::bytes);
 }

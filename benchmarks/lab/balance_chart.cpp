@@ -17,41 +17,9 @@ namespace {
 constexpr std::array<float, 6> shades = {0.25F, 0.75F, 1.5F, 4, 12, 1e9F};
 constexpr std::array<std::string_view, 6> shade_texts = {"below 0.25", "to 0.75", "to 1.5", "to 4", "to 12", "more"};
 
-double log_between(double value, double low, double high, double from, double to) {
-  return from + std::log(value / low) / std::log(high / low) * (to - from);
-}
-
-std::string_view quantile_name(int decade) {
+std::string quantile_name(int decade) {
   constexpr std::array<std::string_view, 7> names = {"p0", "p90", "p99", "p99.9", "p99.99", "p99.999", "p99.9999"};
-  return names[static_cast<std::size_t>(decade)];
-}
-
-struct curve_label {
-  const chart_series* series;
-  double wanted;
-  double placed;
-};
-
-// In order, `gap` apart, within [top, bottom], near where they are wanted.
-std::vector<curve_label> place_labels(const std::vector<chart_series>& series, double top, double bottom,
-                                      const auto& y) {
-  std::vector<curve_label> labels;
-  for (const chart_series& each : series) {
-    if (!each.points.empty()) labels.push_back({&each, y(each.points.back().y), 0});
-  }
-  std::stable_sort(labels.begin(), labels.end(), [](const auto& a, const auto& b) { return a.wanted < b.wanted; });
-  constexpr double gap = 17;
-  double free = top;
-  for (curve_label& each : labels) {
-    each.placed = std::max(each.wanted, free);
-    free = each.placed + gap;
-  }
-  double limit = bottom;
-  for (auto each = labels.rbegin(); each != labels.rend(); ++each) {
-    each->placed = std::min(each->placed, limit);
-    limit = each->placed - gap;
-  }
-  return labels;
+  return std::string{names[static_cast<std::size_t>(decade)]};
 }
 
 }  // namespace
@@ -96,6 +64,7 @@ std::vector<chart_series> latency_curves(const balance_result& result) {
     chart_series curve{.name = run.policy, .style = "p-" + run.policy};
     const auto number = std::find(known.begin(), known.end(), run.policy) - known.begin();
     curve.marker = static_cast<int>(number);
+    curve.marked = 5;
     for (const latency_point& point : run.result.curve) {
       curve.points.push_back(
           {point.one_in, std::max(0.1, point.ms),
@@ -106,84 +75,17 @@ std::vector<chart_series> latency_curves(const balance_result& result) {
   return series;
 }
 
-std::string latency_chart(const std::vector<chart_series>& series, std::string_view title, double width, double height,
-                          bool labels) {
-  double x_high = 10;
-  double y_low = 1e9;
-  double y_high = 0;
-  for (const chart_series& each : series) {
-    for (const chart_point& point : each.points) {
-      x_high = std::max(x_high, point.x);
-      y_low = std::min(y_low, point.y);
-      y_high = std::max(y_high, point.y);
-    }
-  }
-  if (!(y_high > 0)) return {};
-  constexpr double x_low = 1.2;
-  // Half a decade at least, so that curves that hardly differ do not look as if they did.
-  y_low *= 0.9;
-  y_high = std::max(y_high * 1.1, y_low * 3);
-  const double left = 48;
-  const double right = width - (labels ? 270 : 14);
-  const double top = 30;
-  const double bottom = height - 50;
-  const auto x = [&](double value) { return log_between(value, x_low, x_high, left, right); };
-  const auto y = [&](double value) { return log_between(value, y_low, y_high, bottom, top); };
-
-  std::string out = fmt::format(
-      "<svg class=\"chart\" viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\" "
-      "xmlns=\"http://www.w3.org/2000/svg\">\n<g class=\"axis\">\n",
-      width, height, escape_markup(title));
-  for (double power = 0.1; power < y_high; power *= 10) {
-    for (const double factor : {1.0, 2.0, 5.0}) {
-      const double at = power * factor;
-      if (at < y_low || at > y_high) continue;
-      out += fmt::format("<path class=\"grid\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>", left, y(at), right);
-      out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{:g}</text>\n", left - 8, y(at) + 4, at);
-    }
-  }
-  out += fmt::format("<path class=\"base\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>\n", left, bottom, right);
-  const auto tick = [&](double at, std::string_view name) {
-    out += fmt::format("<path class=\"base\" d=\"M{:.1f} {:.1f}v5\"/>", x(at), bottom);
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
-                       std::min(x(at), width - 4 - 4 * static_cast<double>(name.size())), bottom + 20, name);
-  };
-  tick(2, "p50");
-  for (int decade = 1; decade <= 6 && std::pow(10.0, decade) <= x_high * 1.001; ++decade)
-    tick(std::pow(10.0, decade), quantile_name(decade));
-  out += fmt::format("<text class=\"name\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">percentile</text>",
-                     (left + right) / 2, height - 8);
-  out += "<text class=\"name\" x=\"4\" y=\"14\">latency in ms</text>\n</g>\n";
-
-  for (const chart_series& each : series) {
-    if (each.points.empty()) continue;
-    out += fmt::format("<g class=\"series {}\"><path class=\"line\" d=\"", each.style);
-    char verb = 'M';
-    for (const chart_point& point : each.points) {
-      out += fmt::format("{}{:.1f} {:.1f}", verb, x(point.x), y(point.y));
-      verb = 'L';
-    }
-    out += "\"/>\n";
-    for (std::size_t i = 0; i < each.points.size(); ++i) {
-      const chart_point& point = each.points[i];
-      out += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"><title>{}</title></circle>\n",
-                         i % 5 == 4 ? "dot" : "hidden", x(point.x), y(point.y), i % 5 == 4 ? 3 : 6,
-                         escape_markup(point.title));
-    }
-    out += "</g>\n";
-  }
-  if (labels) {
-    out += "<g class=\"labels\">\n";
-    for (const curve_label& each : place_labels(series, top, bottom + 4, y)) {
-      out += fmt::format(
-          "<g class=\"series {}\"><path class=\"leader\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>"
-          "<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text></g>\n",
-          each.series->style, right + 6, each.wanted, right + 24, each.placed, right + 28, each.placed + 4.5,
-          escape_markup(each.series->name));
-    }
-    out += "</g>\n";
-  }
-  return out + "</svg>\n";
+chart_options latency_axes(const balance_result& result) {
+  chart_options axes{.height = 420,
+                     .label_room = 270,
+                     .heights = chart_heights::logarithmic,
+                     .x_from = 1.2,
+                     .title = fmt::format("Latency of each policy by percentile, scenario {}", result.scenario->name),
+                     .x_label = "percentile",
+                     .y_label = "latency in ms",
+                     .x_ticks = {{2, "p50"}}};
+  for (int decade = 1; decade <= 6; ++decade) axes.x_ticks.push_back({std::pow(10.0, decade), quantile_name(decade)});
+  return axes;
 }
 
 std::string load_picture(const balance_run& run) {

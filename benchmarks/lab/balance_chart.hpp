@@ -16,9 +16,8 @@ std::string_view balance_colours() noexcept;
 /// One curve for each policy: latency in ms (y) by how few requests take longer, one in x.
 std::vector<chart_series> latency_curves(const balance_result& result);
 
-/// These as an inline `<svg>` element, both axes logarithmic. `labels`: names beside the ends of the curves.
-std::string latency_chart(const std::vector<chart_series>& series, std::string_view title, double width, double height,
-                          bool labels);
+/// How these are drawn: both axes logarithmic.
+chart_options latency_axes(const balance_result& result);
 
 /// A picture of one run: a row for each server (of more than 40, the first 40), time to the right, the darker the more
 /// requests are there.

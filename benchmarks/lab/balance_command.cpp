@@ -3,16 +3,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
-#include <stdexcept>
 
 #include "bad_input.hpp"
 #include "balance_page.hpp"
 #include "balance_policies.hpp"
 #include "balance_study.hpp"
+#include "command_line.hpp"
 #include "html_page.hpp"
 #include "progress.hpp"
 #include "table.hpp"
@@ -28,22 +27,10 @@ constexpr std::uint64_t most_requests = 10'000'000;
 constexpr std::uint64_t most_retries = 5;
 constexpr double most_load = 2;
 
-void print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw std::runtime_error("cannot write to standard output");
-  }
-}
-
 std::vector<std::string_view> scenario_names() {
   std::vector<std::string_view> names;
   for (const balance_scenario& each : balance_scenarios()) names.push_back(each.name);
   return names;
-}
-
-void check_range(std::string_view option, std::uint64_t value, std::uint64_t least, std::uint64_t most) {
-  if (value < least || value > most) {
-    throw bad_input(fmt::format("{} {}: must be from {} to {}", option, value, with_commas(least), with_commas(most)));
-  }
 }
 
 simulation_options checked(const balance_command_options& options) {
@@ -99,33 +86,6 @@ std::string result_text(const balance_result& result, bool terminal) {
 }
 
 }  // namespace
-
-std::vector<std::string> chosen_names(std::string_view option, const std::vector<std::string>& lists,
-                                      std::span<const std::string_view> known) {
-  std::vector<bool> chosen(known.size());
-  for (const std::string_view list : lists) {
-    for (std::size_t from = 0; from <= list.size();) {
-      const std::size_t comma = std::min(list.find(',', from), list.size());
-      const std::string_view name = list.substr(from, comma - from);
-      from = comma + 1;
-      if (name == "all") {
-        chosen.assign(known.size(), true);
-        continue;
-      }
-      const auto found = std::find(known.begin(), known.end(), name);
-      if (found == known.end()) {
-        throw bad_input(fmt::format("{} {}: unknown; one of all, {}", option, name.empty() ? "\"\"" : name,
-                                    fmt::join(known, ", ")));
-      }
-      chosen[static_cast<std::size_t>(found - known.begin())] = true;
-    }
-  }
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    if (chosen[i]) names.emplace_back(known[i]);
-  }
-  return names;
-}
 
 void run_balance_command(const balance_command_options& options) {
   const std::vector<std::string> policies = chosen_names("--policy", options.policies, balance_policy_names());

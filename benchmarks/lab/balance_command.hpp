@@ -1,9 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace CLI {
@@ -32,10 +30,5 @@ void add_balance_command(CLI::App& app);
 /// Runs the study: prints a table and a reading for each scenario to standard output and writes the report. Throws
 /// `bad_input` before anything is printed or written.
 void run_balance_command(const balance_command_options& options);
-
-/// Those of the `known` names that the lists name ("all" or some, separated by commas), in their order, each once.
-/// Throws `bad_input` naming the option and what is unknown.
-std::vector<std::string> chosen_names(std::string_view option, const std::vector<std::string>& lists,
-                                      std::span<const std::string_view> known);
 
 }  // namespace banyan::lab

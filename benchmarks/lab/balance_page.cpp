@@ -14,21 +14,18 @@ namespace {
 
 std::string chart(const balance_result& result) {
   std::vector<chart_series> series = latency_curves(result);
-  const std::string title = fmt::format("Latency of each policy by percentile, scenario {}", result.scenario->name);
-  std::string out = "<div class=\"only-wide\">\n" + latency_chart(series, title, 860, 420, true) + "</div>\n";
+  chart_options axes = latency_axes(result);
+  std::string out = "<div class=\"only-wide\">\n" + line_chart(series, axes) + "</div>\n";
   // Scaled down to a phone the wide picture's text could not be read; so there is a second one.
-  out += "<div class=\"only-narrow\">\n" + latency_chart(series, title, 380, 340, false) + "<ul class=\"legend\">";
+  axes.width = 380;
+  axes.height = 340;
+  axes.labels = false;
+  out += "<div class=\"only-narrow\">\n" + line_chart(series, axes);
   // From the highest curve to the lowest.
   const auto height = [](const chart_series& each) { return each.points.empty() ? 0 : each.points.back().y; };
   std::stable_sort(series.begin(), series.end(),
                    [&](const chart_series& a, const chart_series& b) { return height(a) > height(b); });
-  for (const chart_series& each : series) {
-    out += fmt::format(
-        "<li><svg class=\"sample\" width=\"24\" height=\"10\" viewBox=\"0 0 24 10\" aria-hidden=\"true\"><g "
-        "class=\"series {}\"><path class=\"line\" d=\"M0 5H24\"/><circle cx=\"12\" cy=\"5\" r=\"3\"/></g></svg>{}</li>",
-        each.style, escape_markup(each.name));
-  }
-  return out + "</ul>\n</div>\n";
+  return out + chart_legend(series) + "</div>\n";
 }
 
 std::string table_of(const balance_result& result) {

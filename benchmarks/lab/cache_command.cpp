@@ -7,12 +7,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <stdexcept>
 #include <string_view>
 
 #include "bad_input.hpp"
 #include "cache_page.hpp"
 #include "cache_study.hpp"
+#include "command_line.hpp"
 #include "html_page.hpp"
 #include "policies.hpp"
 #include "progress.hpp"
@@ -27,22 +27,6 @@ namespace {
 constexpr std::uint32_t workload_requests = 250'000;
 
 std::string percent(double ratio) { return fmt::format("{:.2f}%", ratio * 100); }
-
-std::vector<std::string> split(std::string_view list) {
-  std::vector<std::string> parts;
-  while (true) {
-    const std::size_t comma = list.find(',');
-    parts.emplace_back(list.substr(0, comma));
-    if (comma == std::string_view::npos) return parts;
-    list.remove_prefix(comma + 1);
-  }
-}
-
-void print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw std::runtime_error("cannot write to standard output");
-  }
-}
 
 std::string result_text(const cache_result& result, bool terminal) {
   std::string text =
@@ -80,30 +64,6 @@ bool is_size(const std::string& text) {
 
 }  // namespace
 
-std::vector<std::string> parse_policies(const std::vector<std::string>& lists) {
-  const auto known = policy_names();
-  std::vector<bool> chosen(known.size());
-  for (const std::string& list : lists) {
-    for (const std::string& name : split(list)) {
-      if (name == "all") {
-        chosen.assign(known.size(), true);
-        continue;
-      }
-      const auto found = std::find(known.begin(), known.end(), name);
-      if (found == known.end()) {
-        throw bad_input(fmt::format("--policy {}: unknown policy; one of all, {}", name.empty() ? "\"\"" : name,
-                                    fmt::join(known, ", ")));
-      }
-      chosen[static_cast<std::size_t>(found - known.begin())] = true;
-    }
-  }
-  std::vector<std::string> policies;
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    if (chosen[i]) policies.emplace_back(known[i]);
-  }
-  return policies;
-}
-
 std::vector<std::string> join_capacities(std::vector<std::string> arguments) {
   std::vector<std::string> result;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -128,7 +88,7 @@ std::vector<std::string> join_capacities(std::vector<std::string> arguments) {
 
 void run_cache_command(const cache_options& options) {
   const trace_format format = parse_trace_format(options.format);
-  const std::vector<std::string> policies = parse_policies(options.policies);
+  const std::vector<std::string> policies = chosen_names("--policy", options.policies, policy_names());
   std::vector<capacity_request> capacities;
   for (const std::string& list : options.capacities) {
     for (capacity_request& each : parse_capacities(list)) capacities.push_back(std::move(each));

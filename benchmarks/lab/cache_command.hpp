@@ -27,10 +27,6 @@ void add_cache_command(CLI::App& app);
 /// before anything is printed or written.
 void run_cache_command(const cache_options& options);
 
-/// The policies that a list such as {"lru,sieve", "adaptive"} names, LRU first, each once. Throws `bad_input` naming an
-/// unknown one.
-std::vector<std::string> parse_policies(const std::vector<std::string>& lists);
-
 /// Lets `--capacity 100 1000 FILE` mean what it looks like: numbers and shares that follow the option and are not names
 /// of files are joined to its value by commas.
 std::vector<std::string> join_capacities(std::vector<std::string> arguments);

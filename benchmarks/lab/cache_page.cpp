@@ -71,9 +71,8 @@ std::string chart(const cache_result& result) {
   options.height = 340;
   options.labels = false;
   options.x_label = "cache size in entries";
-  out += "<div class=\"only-narrow\">\n" + line_chart(series, options) + "</div>\n<ul class=\"legend\">";
-  for (const chart_series& each : series) out += "<li>" + legend_sample(each) + escape_markup(each.name) + "</li>";
-  return out + "</ul>\n";
+  out += "<div class=\"only-narrow\">\n" + line_chart(series, options) + "</div>\n";
+  return out + chart_legend(series);
 }
 
 std::string size_heading(const studied_size& size, std::uint64_t keys) {

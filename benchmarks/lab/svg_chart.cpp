@@ -16,7 +16,20 @@ struct scale {
   double high = 1;
   double from = 0;
   double to = 1;
-  double operator()(double value) const { return from + (value - low) / (high - low) * (to - from); }
+  bool logarithmic = true;
+  double operator()(double value) const {
+    const double part = logarithmic ? std::log(value / low) / std::log(high / low) : (value - low) / (high - low);
+    return from + part * (to - from);
+  }
+};
+
+struct extent {
+  double low = std::numeric_limits<double>::infinity();
+  double high = 0;
+  void take(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
 };
 
 // 1, 2 or 5 times a power of ten, so that about five steps cover `span`.
@@ -56,6 +69,36 @@ std::string_view marker_end(int shape) {
     default:
       return "</path>";
   }
+}
+
+std::vector<chart_tick> percent_ticks(extent& range) {
+  // Zero belongs in the picture unless all the curves are far away from it.
+  if (range.low < 0.5 * range.high) range.low = 0;
+  const double step = round_step(std::max(0.01, range.high - range.low));
+  range.low = std::floor(range.low / step + 1e-9) * step;
+  range.high = std::min(1.0, std::ceil(range.high / step - 1e-9) * step);
+  if (range.high <= range.low) range.high = range.low + step;
+  std::vector<chart_tick> ticks;
+  for (double value = range.low; value <= range.high + step / 1000; value += step) {
+    ticks.push_back({value, fmt::format("{:.{}f}%", value * 100, step < 0.01 - 1e-12 ? 1 : 0)});
+  }
+  return ticks;
+}
+
+std::vector<chart_tick> logarithmic_ticks(extent& range) {
+  // Half a decade at least, so that curves that hardly differ do not look as if they did.
+  range.low *= 0.9;
+  range.high = std::max(range.high * 1.1, range.low * 3);
+  std::vector<chart_tick> ticks;
+  const bool few = range.high / range.low > 3000;
+  for (double power = std::pow(10.0, std::floor(std::log10(range.low))); power <= range.high; power *= 10) {
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      const double at = power * factor;
+      if ((few && factor > 1) || at < range.low || at > range.high) continue;
+      ticks.push_back({at, fmt::format("{:.6g}", at)});
+    }
+  }
+  return ticks;
 }
 
 struct label {
@@ -114,55 +157,53 @@ std::string legend_sample(const chart_series& series) {
       series.dashed ? "" : marker_end(series.marker));
 }
 
+std::string chart_legend(const std::vector<chart_series>& series) {
+  std::string out = "<ul class=\"legend\">";
+  for (const chart_series& each : series) out += "<li>" + legend_sample(each) + escape_markup(each.name) + "</li>";
+  return out + "</ul>\n";
+}
+
 std::string line_chart(const std::vector<chart_series>& series, const chart_options& options) {
-  constexpr double infinite = std::numeric_limits<double>::infinity();
-  double x_low = infinite;
-  double x_high = 0;
-  double y_low = infinite;
-  double y_high = 0;
+  extent across;
+  extent up;
   for (const chart_series& each : series) {
     for (const chart_point& point : each.points) {
-      x_low = std::min(x_low, point.x);
-      x_high = std::max(x_high, point.x);
-      y_low = std::min(y_low, point.y);
-      y_high = std::max(y_high, point.y);
+      across.take(point.x);
+      up.take(point.y);
     }
   }
-  if (!(x_high > 0)) return {};
-  if (x_high <= x_low) {  // a single size: give it the middle
-    x_low /= 2;
-    x_high *= 2;
+  if (!(across.high > 0)) return {};
+  if (options.x_from > 0) across.low = options.x_from;
+  if (across.high <= across.low) {  // a single size: give it the middle
+    across.low /= 2;
+    across.high *= 2;
   }
-  // Zero belongs in the picture unless all the curves are far away from it.
-  if (y_low < 0.5 * y_high) y_low = 0;
-  const double step = round_step(std::max(0.01, y_high - y_low));
-  y_low = std::floor(y_low / step + 1e-9) * step;
-  y_high = std::min(1.0, std::ceil(y_high / step - 1e-9) * step);
-  if (y_high <= y_low) y_high = y_low + step;
+  const bool percent = options.heights == chart_heights::percent;
+  if (!percent && !(up.low > 0)) return {};
+  const std::vector<chart_tick> y_ticks = percent ? percent_ticks(up) : logarithmic_ticks(up);
 
   const double left = 52;
-  const double right = options.width - (options.labels ? 104 : 14);
+  const double right = options.width - (options.labels ? options.label_room : 14);
   const double top = 30;
   const double bottom = options.height - 50;
-  const scale x{std::log(x_low), std::log(x_high), left, right};
-  const scale y{y_low, y_high, bottom, top};
+  const scale x{across.low, across.high, left, right};
+  const scale y{up.low, up.high, bottom, top, !percent};
 
   std::string out = fmt::format(
       "<svg class=\"chart\" viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\" "
       "xmlns=\"http://www.w3.org/2000/svg\">\n",
       options.width, options.height, escape_markup(options.title));
   out += "<g class=\"axis\">\n";
-  for (double value = y_low; value <= y_high + step / 1000; value += step) {
-    const int decimals = step < 0.01 - 1e-12 ? 1 : 0;
-    out += fmt::format("<path class=\"grid\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>", left, y(value), right);
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{:.{}f}%</text>\n", left - 8, y(value) + 4,
-                       value * 100, decimals);
+  for (const chart_tick& tick : y_ticks) {
+    out += fmt::format("<path class=\"grid\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>", left, y(tick.at), right);
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", left - 8, y(tick.at) + 4,
+                       tick.text);
   }
   out += fmt::format("<path class=\"base\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>\n", left, bottom, right);
-  double free_from = -infinite;
+  double free_from = -std::numeric_limits<double>::infinity();
   for (const chart_tick& tick : options.x_ticks) {
-    if (tick.at < x_low * 0.999 || tick.at > x_high * 1.001) continue;
-    const double at = x(std::log(tick.at));
+    if (tick.at < across.low * 0.999 || tick.at > across.high * 1.001) continue;
+    const double at = x(tick.at);
     out += fmt::format("<path class=\"base\" d=\"M{:.1f} {:.1f}v5\"/>", at, bottom);
     // About 7 units to a character; a text that would run into the one before is left out.
     const double half = static_cast<double>(tick.text.size()) * 3.6 + 4;
@@ -181,18 +222,19 @@ std::string line_chart(const std::vector<chart_series>& series, const chart_opti
     out += fmt::format("<g class=\"series {}{}\"><path class=\"line\" d=\"", each.style, each.dashed ? " dashed" : "");
     char verb = 'M';
     for (const chart_point& point : each.points) {
-      out += fmt::format("{}{:.1f} {:.1f}", verb, x(std::log(point.x)), y(point.y));
+      out += fmt::format("{}{:.1f} {:.1f}", verb, x(point.x), y(point.y));
       verb = 'L';
     }
     out += "\"/>\n";
-    for (const chart_point& point : each.points) {
-      const double px = x(std::log(point.x));
-      const double py = y(point.y);
-      // The dashed curve shows no points, but can be pointed at all the same.
-      out += each.dashed ? fmt::format("<circle class=\"hidden\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"6\">", px, py)
-                         : marker(each.marker, px, py);
-      out += fmt::format("<title>{}</title>{}\n", escape_markup(point.title),
-                         each.dashed ? std::string_view("</circle>") : marker_end(each.marker));
+    for (std::size_t i = 0; i < each.points.size(); ++i) {
+      const double px = x(each.points[i].x);
+      const double py = y(each.points[i].y);
+      // Points without a marker, as all of a dashed curve, can be pointed at all the same.
+      const bool hidden = each.dashed || i % each.marked != each.marked - 1;
+      out += hidden ? fmt::format("<circle class=\"hidden\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"6\">", px, py)
+                    : marker(each.marker, px, py);
+      out += fmt::format("<title>{}</title>{}\n", escape_markup(each.points[i].title),
+                         hidden ? std::string_view("</circle>") : marker_end(each.marker));
     }
     out += "</g>\n";
   }

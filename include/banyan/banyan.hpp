@@ -8,4 +8,7 @@
 #include <banyan/cluster.hpp>
 #include <banyan/core.hpp>
 #include <banyan/hashing.hpp>
+#include <banyan/limit.hpp>
+#include <banyan/pool.hpp>
+#include <banyan/shard.hpp>
 #include <banyan/version.hpp>

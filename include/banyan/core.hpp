@@ -4,6 +4,7 @@
 
 #include <banyan/core/cache_line.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/duration_histogram.hpp>
 #include <banyan/core/executor.hpp>
 #include <banyan/core/expected.hpp>
 #include <banyan/core/hash.hpp>

@@ -24,6 +24,7 @@
 #include <banyan/hashing/murmur_hash3.hpp>
 #include <banyan/hashing/named_nodes.hpp>
 #include <banyan/hashing/nginx_ring.hpp>
+#include <banyan/hashing/node_change.hpp>
 #include <banyan/hashing/node_list.hpp>
 #include <banyan/hashing/placed_nodes.hpp>
 #include <banyan/hashing/redis_slot.hpp>

@@ -6,6 +6,7 @@
 #include <banyan/pool/acquire_awaiter.hpp>
 #include <banyan/pool/connection_pool.hpp>
 #include <banyan/pool/lease.hpp>
+#include <banyan/pool/object_pool.hpp>
 #include <banyan/pool/pool_error.hpp>
 #include <banyan/pool/pool_options.hpp>
 #include <banyan/pool/pool_size_for.hpp>

@@ -15,6 +15,7 @@
 
 #include "near.hpp"
 #include "support/catch.hpp"
+#include "support/failing_allocator.hpp"
 #include "support/seed.hpp"
 
 #define BANYAN_PLACEMENTS \
@@ -61,7 +62,7 @@ TEMPLATE_TEST_CASE("find_if asks each node once and starts with find's", "[hashi
   const std::uint64_t seed = banyan::testing::derived_seed("placement: find_if");
   CAPTURE(seed);
   random_source random{seed};
-  // 100 take the short ways, 1,500 the allocating ones.
+  // 100 take the short ways, 1,500 the long ones.
   for (const std::size_t count : {2U, 63U, 64U, 65U, 100U, 1500U}) {
     nodes_type nodes = some_nodes(random, count);
     for (std::size_t i = 0; i < count; i += 3) nodes[i].weight = 0.01 + static_cast<double>(random.below(300)) / 100;
@@ -136,6 +137,33 @@ TEMPLATE_TEST_CASE("shares follow the weights", "[hashing][placement]", BANYAN_P
       CHECK(chi_square < 39 + 6 * 9);
     }
     CHECK(chi_square > 10);
+  }
+}
+
+TEST_CASE("rendezvous asks who would be next without those asked, and allocates nothing", "[hashing][rendezvous]") {
+  const std::uint64_t seed = banyan::testing::derived_seed("rendezvous: order");
+  CAPTURE(seed);
+  random_source random{seed};
+  for (const bool weighted : {false, true}) {
+    nodes_type nodes = some_nodes(random, 150);
+    for (std::size_t i = 0; weighted && i < nodes.size(); i += 2) nodes[i].weight = 2.5;
+    const banyan::rendezvous_placement all{nodes};
+    const std::uint64_t key = random();
+    std::vector<std::uint64_t> asked;
+    asked.reserve(nodes.size());
+    const std::uint64_t before = banyan::testing::allocations_by_this_thread();
+    static_cast<void>(all.find_if(key, [&](std::uint32_t node) {
+      asked.push_back(nodes[node].hash);
+      return false;
+    }));
+    CHECK(banyan::testing::allocations_by_this_thread() == before);
+    nodes_type left = nodes;
+    for (const std::uint64_t hash : asked) {
+      const std::uint32_t next = banyan::rendezvous_placement{left}.find(key);
+      REQUIRE(left[next].hash == hash);
+      left.erase(left.begin() + next);
+    }
+    CHECK(left.empty());
   }
 }
 

@@ -8,6 +8,7 @@
 #include "balance_command.hpp"
 #include "balance_page.hpp"
 #include "balance_policies.hpp"
+#include "command_line.hpp"
 #include "support/catch.hpp"
 
 namespace {

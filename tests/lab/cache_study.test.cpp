@@ -1,4 +1,5 @@
 #include "cache_study.hpp"
+#include "command_line.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -40,6 +41,7 @@ TEST_CASE("capacities") {
 }
 
 TEST_CASE("policies keep their order, LRU first") {
+  const auto parse_policies = [](const strings& lists) { return chosen_names("--policy", lists, policy_names()); };
   CHECK(parse_policies({"all"}).size() == policy_names().size());
   CHECK(parse_policies({"all"}).front() == "lru");
   CHECK(parse_policies({"sieve,lru", "lru,lfu"}) == strings{"lru", "lfu", "sieve"});
@@ -86,8 +88,8 @@ TEST_CASE("workloads are the same for the same seed") {
 TEST_CASE("the study of a workload is sound") {
   const trace t = generate_workload("zipf", 20'000, 3);
   progress silent(stderr, false);
-  const cache_result result =
-      study_caches(t, parse_policies({"all"}), parse_capacities("1%,20%,500,100%,1000000"), silent);
+  const cache_result result = study_caches(t, chosen_names("--policy", {"all"}, policy_names()),
+                                           parse_capacities("1%,20%,500,100%,1000000"), silent);
   CHECK(result.asked().size() == 4);  // the last two are the same: all keys
   CHECK(result.sizes.back().entries == t.keys);
   CHECK(result.sizes.size() >= 8);
@@ -113,7 +115,8 @@ TEST_CASE("the study of a workload is sound") {
 TEST_CASE("a single request, and requests that never repeat") {
   progress silent(stderr, false);
   const trace one{.name = "one", .description = {}, .requests = {0}, .keys = 1};
-  const cache_result result = study_caches(one, parse_policies({"all"}), parse_capacities("1%,5%,20%"), silent);
+  const cache_result result =
+      study_caches(one, chosen_names("--policy", {"all"}, policy_names()), parse_capacities("1%,5%,20%"), silent);
   CHECK(result.sizes.size() == 1);
   CHECK(result.sizes[0].asked_as == "1%, 5%, 20%");
   CHECK(result.recommendation.starts_with("No policy"));

@@ -83,6 +83,20 @@ TEST_CASE("the program simulates balancing") {
   CHECK(run(dir, "balance --help") == 0);
 }
 
+TEST_CASE("the program studies rings") {
+  const scratch dir;
+  REQUIRE(run(dir, "ring --nodes 5,3 --weights 1,2 --algorithm anchor,ring --sets 1 --no-times --report r.html") == 0);
+  CHECK(content(dir.file("err")).empty());
+  const std::string out = content(dir.file("out"));
+  CAPTURE(out);
+  CHECK(out.find("\n3 nodes ") < out.find("\n5 nodes "));
+  CHECK(out.find("\nring ") < out.find("\nanchor "));
+  CHECK(out.find("\033") == std::string::npos);
+  CHECK(out.find("report: /") != std::string::npos);
+  CHECK(content(dir.file("r.html")).ends_with("</html>\n"));
+  CHECK(run(dir, "ring --help") == 0);
+}
+
 TEST_CASE("bad input ends with exit code 2, a message, and nothing written") {
   const scratch dir;
   static_cast<void>(dir.file("keys", "a\nb\na\n"));
@@ -114,7 +128,14 @@ TEST_CASE("bad input ends with exit code 2, a message, and nothing written") {
                                 "balance --requests 10",
                                 "balance --service normal",
                                 "balance --report none/r.html",
-                                "balance extra"}) {
+                                "balance extra",
+                                "ring --nodes 1",
+                                "ring --nodes -5",
+                                "ring --weights 0.5",
+                                "ring --table 100000",
+                                "ring --algorithm lru",
+                                "ring --report none/r.html",
+                                "ring extra"}) {
     CAPTURE(arguments);
     CHECK(run(dir, arguments) == 2);
     CHECK(content(dir.file("out")).empty());

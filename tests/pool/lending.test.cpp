@@ -25,12 +25,13 @@ struct library {
   using ticket = typename lending::ticket;
   static constexpr std::uint32_t none = lending::none;
 
-  explicit library(std::uint32_t items, std::size_t nook_count = 2, bool newest_first = true, std::size_t room = 16)
+  explicit library(std::uint32_t items, std::size_t nook_count = 2, bool newest_first = true, std::size_t room = 16,
+                   bool overtaking = false)
       : nooks(nook_count),
         idle(2 * items + room),
         waiting(room),
         places(items),
-        protocol{{nooks, idle, waiting, places}, {.newest_first = newest_first}} {}
+        protocol{{nooks, idle, waiting, places}, {.newest_first = newest_first, .overtaking = overtaking}} {}
 
   void put(std::uint32_t item, std::uint32_t near = 0) { protocol.put(item, near, wake); }
   std::uint32_t take(std::uint32_t near = 0) { return protocol.take(near, wake).item; }
@@ -131,7 +132,7 @@ TEST_CASE("lending: this very item", "[pool][lending]") {
 // Every order of steps: no item is lost or lent twice, and nobody waits while one is idle.
 TEST_CASE("lending: every order of a few steps", "[pool][lending]") {
   struct state {
-    explicit state(std::uint32_t items) : l{items}, held(items, 0) {}
+    explicit state(std::uint32_t items, bool overtaking = false) : l{items, 2, true, 16, overtaking}, held(items, 0) {}
     stepped l;
     std::array<stepped::ticket, 3> tickets{};
     std::array<bool, 3> left{};
@@ -143,10 +144,13 @@ TEST_CASE("lending: every order of a few steps", "[pool][lending]") {
     }
     bool right() {
       bool somebody_waits = false;
+      bool somebody_is_awake = false;
       for (std::size_t i = 0; i < 3; ++i) {
         if (!tickets[i] || left[i]) continue;
         const auto got = l.given(tickets[i]);
-        if (got) {
+        if (got == stepped::lending::look_again) {
+          somebody_is_awake = true;
+        } else if (got) {
           hold(*got);
         } else {
           somebody_waits = true;
@@ -159,7 +163,7 @@ TEST_CASE("lending: every order of a few steps", "[pool][lending]") {
         something_idle = true;
         hold(item);
       }
-      if (somebody_waits && something_idle) return false;
+      if (somebody_waits && something_idle && !somebody_is_awake) return false;
       for (const int count : held) {
         if (count != 1) return false;
       }
@@ -168,9 +172,10 @@ TEST_CASE("lending: every order of a few steps", "[pool][lending]") {
   };
   using shared = std::shared_ptr<state>;
   using threads = std::vector<std::function<void()>>;
-  const auto run = [](unsigned preemptions, std::uint32_t items, auto make_threads) {
+  bool overtaking = false;
+  const auto run = [&](unsigned preemptions, std::uint32_t items, auto make_threads) {
     const auto report = explore({.preemptions = preemptions}, [&] {
-      auto s = std::make_shared<state>(items);
+      auto s = std::make_shared<state>(items, overtaking);
       return scenario{make_threads(s), [s] { return s->right(); }};
     });
     INFO("schedule " << report.schedule << ", runs " << report.runs);
@@ -249,6 +254,16 @@ TEST_CASE("lending: every order of a few steps", "[pool][lending]") {
       s->l.protocol.suspend();
       s->tickets[0] = s->l.wait();
       return threads{[s] { s->hold(s->l.take(0)); }, [s] { s->l.protocol.resume(0, s->l.wake); }};
+    });
+  }
+  SECTION("with overtaking: who waits is told to look again, and another takes") {
+    overtaking = true;
+    run(3, 1, [&](const shared& s) {
+      return threads{[s] { s->l.put(0, 1); }, wait(s, 0),
+                     [s] {
+                       const std::uint32_t item = s->l.take(1);
+                       if (item != stepped::none) s->l.put(item, 1);
+                     }};
     });
   }
   SECTION("an idle item is taken out for inspection and put back, while one waits") {

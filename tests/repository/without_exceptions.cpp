@@ -52,9 +52,45 @@ void balance(const char* name) {
   check(!lb.pick() && web.wait_drained(std::chrono::seconds{1}), "draining drains", name);
 }
 
+void lend() {
+  int opened = 0;
+  banyan::connection_pool<int> pool{[&]() -> std::optional<int> { return ++opened; },  // none: could not be opened
+                                    {.min = 0, .max = 2, .maintenance = banyan::pool_maintenance::caller}};
+  auto first = pool.acquire();
+  check(first && **first == 1, "who waits opens one", "connection_pool");
+  auto second = pool.acquire();
+  check(second && !pool.try_acquire(), "no more than max", "connection_pool");
+  (*second).discard();
+  first->release();
+  check(static_cast<bool>(pool.try_acquire()), "what comes back is lent again", "connection_pool");
+  check(pool.close(), "and closed", "connection_pool");
+
+  banyan::object_pool<std::string> buffers{[] { return std::string(64, ' '); }, {.max = 1}};
+  check(static_cast<bool>(buffers.try_acquire()), "an object is made", "object_pool");
+}
+
+void route() {
+  const banyan::range_router<int> by_number{{10, 20}};
+  check(by_number.route(9) == 0 && by_number.route(10) == 1 && by_number.route(20) == 2, "ranges", "range_router");
+  banyan::shard_map<banyan::range_router<int>, std::string> map{by_number, {{0, "a"}, {1, "b"}, {2, "c"}}};
+  const auto found = map.find(15);
+  check(found && *found == "b", "the map finds who serves", "shard_map");
+}
+
+void limit() {
+  banyan::token_bucket bucket{{.rate = 1.0, .burst = 2}};
+  check(bucket.try_acquire() && bucket.try_acquire() && !bucket.try_acquire(), "the burst is all", "token_bucket");
+  banyan::circuit_breaker breaker{{}};
+  auto call = breaker.try_acquire();
+  check(static_cast<bool>(call), "closed at first", "circuit_breaker");
+}
+
 }  // namespace
 
 int main() {
+  lend();
+  route();
+  limit();
   balance<banyan::round_robin>("round_robin");
   balance<banyan::smooth_weighted_round_robin>("smooth_weighted_round_robin");
   balance<banyan::power_of_two>("power_of_two");

@@ -88,6 +88,9 @@ class envoy_maglev_scheme {
     return detail::no_node;
   }
 
+  /// Bytes allocated. Wait-free.
+  [[nodiscard]] std::size_t memory() const noexcept { return table_.capacity() * sizeof(std::uint32_t); }
+
  private:
   struct host {
     std::uint32_t node;

@@ -94,6 +94,9 @@ class envoy_ring_scheme {
 
   [[nodiscard]] std::size_t points() const noexcept { return points_.size(); }
 
+  /// Bytes allocated. Wait-free.
+  [[nodiscard]] std::size_t memory() const noexcept { return points_.capacity() * sizeof(point); }
+
  private:
   struct point {
     std::uint64_t hash;

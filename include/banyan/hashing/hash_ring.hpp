@@ -77,41 +77,27 @@ class hash_ring {
   /// constructor does.
   bool add(const Node& node, double weight = 1) {
     detail::check_weight(weight);
-    return change([&](nodes_type& nodes) {
-      if (position(nodes, node) != nodes.size()) return false;
-      nodes.push_back({node, weight});
-      return true;
-    });
+    if (contains(node)) return false;
+    return change([&](const table& nodes) { return nodes.with(node, weight); });
   }
 
   /// Takes a node out; false if it is not there. Lock-free, O(points). Throws `std::bad_alloc`.
   bool remove(const Node& node) {
-    return change([&](nodes_type& nodes) {
-      const std::size_t at = position(nodes, node);
-      if (at == nodes.size()) return false;
-      nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(at));
-      return true;
-    });
+    if (!contains(node)) return false;
+    return change([&](const table& nodes) { return nodes.without(node); });
   }
 
   /// Gives a node another weight; false if it is not there. Lock-free, O(points). Throws as the constructor does.
   bool set_weight(const Node& node, double weight) {
     detail::check_weight(weight);
-    return change([&](nodes_type& nodes) {
-      const std::size_t at = position(nodes, node);
-      if (at == nodes.size()) return false;
-      nodes[at].weight = weight;
-      return true;
-    });
+    if (!contains(node)) return false;
+    return change([&](const table& nodes) { return nodes.reweighed(node, weight); });
   }
 
   /// Replaces all nodes at once. Lock-free, O(points). Throws as the constructor does.
   void assign(node_list<Node> nodes) {
-    const nodes_type fresh = std::move(nodes).nodes();
-    change([&](nodes_type& all) {
-      all = fresh;
-      return true;
-    });
+    const table fresh{std::move(nodes), how_, hash_};
+    change([&](const table&) { return std::optional<table>{fresh}; });
   }
 
   [[nodiscard]] std::size_t size() const { return current_.read()->nodes.size(); }
@@ -137,27 +123,17 @@ class hash_ring {
     std::uint64_t version;
   };
 
-  using nodes_type = std::vector<weighted_node<Node>>;
+  [[nodiscard]] bool contains(const Node& node) const { return current_.read()->nodes.contains(node); }
 
-  [[nodiscard]] static std::size_t position(const nodes_type& nodes, const Node& node) {
-    std::size_t at = 0;
-    while (at < nodes.size() && !(nodes[at].node == node)) ++at;
-    return at;
-  }
-
-  /// `f(nodes)` changes a copy of the list and says whether there was something to change.
+  /// `f(nodes)` makes a changed table, or none when there is nothing to change.
   template <class F>
   bool change(F f) {
-    {
-      nodes_type probe = weights();
-      if (!f(probe)) return false;
-    }
     bool changed = false;
     current_.update([&](const state& old) {
-      nodes_type nodes = old.nodes.weights();
-      changed = f(nodes);
+      std::optional<table> next = f(old.nodes);
+      changed = next.has_value();
       // Another writer made the same change in between: an equal table takes the place of theirs.
-      return changed ? state{table{std::move(nodes), how_, hash_}, old.version + 1} : old;
+      return changed ? state{*std::move(next), old.version + 1} : old;
     });
     return changed;
   }

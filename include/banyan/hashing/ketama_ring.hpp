@@ -66,6 +66,9 @@ class ketama_scheme {
 
   [[nodiscard]] std::size_t points() const noexcept { return circle_.size(); }
 
+  /// Bytes allocated. Wait-free.
+  [[nodiscard]] std::size_t memory() const noexcept { return circle_.memory(); }
+
  private:
   [[nodiscard]] static std::uint32_t word(const md5_digest& digest, std::size_t i) noexcept {
     return detail::read_little_endian<std::uint32_t>(digest.data() + 4 * i);

@@ -13,6 +13,7 @@
 #include <banyan/hashing/detail/node_check.hpp>
 #include <banyan/hashing/detail/point_circle.hpp>
 #include <banyan/hashing/detail/ring_points.hpp>
+#include <banyan/hashing/node_change.hpp>
 #include <banyan/hashing/weighted_hash.hpp>
 
 namespace banyan {
@@ -104,6 +105,19 @@ class multi_probe_placement {
       measure(*nearest);
     }
     return npos;
+  }
+
+  /// The placement after one node came, went or changed its weight; `nodes` are those after it. O(points), but for
+  /// the points of this node only copying. Throws as the constructor does.
+  [[nodiscard]] multi_probe_placement changed(const node_change& change, std::span<const weighted_hash> nodes,
+                                              multi_probe_options how) const {
+    detail::check_nodes(nodes);
+    multi_probe_placement result;
+    result.size_ = nodes.size();
+    result.probes_ = probes_;
+    result.circle_ =
+        detail::changed_ring_points(circle_, change, nodes, how.points_per_node, "multi_probe_options.points_per_node");
+    return result;
   }
 
   /// Number of nodes. Wait-free.

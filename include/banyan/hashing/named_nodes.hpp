@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,7 +11,7 @@
 #include <vector>
 
 #include <banyan/core/invalid_option.hpp>
-#include <banyan/hashing/detail/node_check.hpp>
+#include <banyan/hashing/detail/node_look_ups.hpp>
 #include <banyan/hashing/node_list.hpp>
 #include <banyan/hashing/weighted_node.hpp>
 
@@ -21,20 +20,26 @@ namespace banyan {
 /// Servers by name and weight, placed exactly as another system does it: what the interoperable rings of this room have
 /// in common. `Scheme` is that system's rule. A value: copies are independent; made for `published`.
 ///
+/// Where a scheme has no points for a server, `find_n` and `find_if` do not come to it.
+///
 /// Weights are whole numbers from 1 to 2^32 - 1, as in those systems' configurations.
 ///
 /// Thread safety: const use by many threads; changes by one alone. A change that throws leaves all as it was.
 template <class Scheme>
-class named_nodes {
+class named_nodes : public detail::node_look_ups<std::string, named_nodes<Scheme>> {
+  using look_ups = detail::node_look_ups<std::string, named_nodes>;
+  friend look_ups;
+  using look_ups::nodes_;
+
  public:
-  using node_type = std::string;
   using options = typename Scheme::options;
 
   named_nodes() = default;
 
   /// Throws `std::invalid_argument` for a name that is empty or there twice, a weight that is not a whole number from 1
   /// on and for bad options; `std::bad_alloc`.
-  named_nodes(node_list<std::string> nodes, options how = {}) : how_{how}, nodes_{std::move(nodes).nodes()} {
+  named_nodes(node_list<std::string> nodes, options how = {}) : how_{how} {
+    nodes_ = std::move(nodes).nodes();
     std::vector<std::string_view> names;
     names.reserve(nodes_.size());
     for (const weighted_node<std::string>& n : nodes_) {
@@ -45,30 +50,6 @@ class named_nodes {
     const auto twice = std::adjacent_find(names.begin(), names.end());
     if (twice != names.end()) invalid_option("node", *twice, "must not be there twice");
     scheme_ = Scheme(std::span<const weighted_node<std::string>>{nodes_}, how_);
-  }
-
-  /// The server of a key; none when there are no servers. O(key) for the hash, and the scheme's look-up.
-  [[nodiscard]] std::optional<std::string> find(std::string_view key) const {
-    const std::string* const found = locate(key);
-    return found == nullptr ? std::nullopt : std::optional<std::string>{*found};
-  }
-
-  /// As find, without the copy: valid until the next change. Null when there are no servers.
-  [[nodiscard]] const std::string* locate(std::string_view key) const noexcept {
-    const std::uint32_t found = scheme_.find(Scheme::hash(key));
-    return found == detail::no_node ? nullptr : &nodes_[found].node;
-  }
-
-  /// The first `n` servers from the key on, all different; all that the scheme has points for where there are fewer.
-  [[nodiscard]] std::vector<std::string> find_n(std::string_view key, std::size_t n) const {
-    std::vector<std::string> found;
-    n = std::min(n, size());
-    if (n == 0) return found;
-    static_cast<void>(scheme_.find_if(Scheme::hash(key), [&](std::uint32_t node) {
-      found.push_back(nodes_[node].node);
-      return found.size() == n;
-    }));
-    return found;
   }
 
   /// Adds a server; false, and nothing changes, if it is there. Builds all anew. Throws as the constructor does.
@@ -99,12 +80,7 @@ class named_nodes {
     return become(std::move(changed));
   }
 
-  [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
-  [[nodiscard]] bool empty() const noexcept { return nodes_.empty(); }
-
-  /// Servers and their weights, in the order in which they came.
-  [[nodiscard]] const std::vector<weighted_node<std::string>>& weights() const& noexcept { return nodes_; }
-  [[nodiscard]] std::vector<weighted_node<std::string>> weights() && noexcept { return std::move(nodes_); }
+  using look_ups::size;
 
   /// The other system's table, which answers by hash with the number of a server in the order of `weights()`.
   [[nodiscard]] const Scheme& where() const noexcept { return scheme_; }
@@ -115,6 +91,12 @@ class named_nodes {
     if (!(n.weight >= 1 && n.weight <= 4294967295.0 && n.weight == std::floor(n.weight))) {
       invalid_option("weight", n.weight, "must be a whole number from 1 to 2^32 - 1");
     }
+  }
+
+  [[nodiscard]] std::uint32_t number_of(std::string_view key) const noexcept { return scheme_.find(Scheme::hash(key)); }
+  template <class F>
+  [[nodiscard]] std::uint32_t number_if(std::string_view key, F accept) const {
+    return scheme_.find_if(Scheme::hash(key), accept);
   }
 
   [[nodiscard]] std::size_t position(std::string_view name) const noexcept {
@@ -130,7 +112,6 @@ class named_nodes {
   }
 
   options how_{};
-  std::vector<weighted_node<std::string>> nodes_;
   Scheme scheme_;
 };
 

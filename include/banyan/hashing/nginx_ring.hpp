@@ -63,6 +63,9 @@ class nginx_scheme {
     return circle_.find_if(point, nodes_, accept);
   }
 
+  /// Bytes allocated. Wait-free.
+  [[nodiscard]] std::size_t memory() const noexcept { return circle_.memory(); }
+
  private:
   /// The sum over host, zero byte and port; a name without digits behind its last colon is a host without a port.
   [[nodiscard]] static std::uint32_t base_of(std::string_view name) noexcept {

@@ -12,7 +12,9 @@
 
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/hashing/detail/node_check.hpp>
+#include <banyan/hashing/detail/node_look_ups.hpp>
 #include <banyan/hashing/hash_of.hpp>
+#include <banyan/hashing/node_change.hpp>
 #include <banyan/hashing/node_list.hpp>
 #include <banyan/hashing/weighted_hash.hpp>
 #include <banyan/hashing/weighted_node.hpp>
@@ -39,15 +41,18 @@ typename P::options > &&requires(const P& p, std::uint64_t key_hash, bool (*acce
 ///     banyan::maglev_table<std::string> table{{"a", "b", "c"}};
 ///     table.find("user:42");                        // "b", say
 ///     banyan::published<banyan::maglev_table<std::string>> shared{std::move(table)};
-///     shared.update([](auto copy) { copy.remove("b"); return copy; });
+///     shared.update([](const auto& old) { return old.without("b").value_or(old); });
 ///
 /// `Hash` gives 64 well-mixed bits for keys and nodes; all who share the keys must use the same one.
 ///
 /// Thread safety: const use by many threads; changes by one alone. A change that throws leaves all as it was.
 template <class Node, placement Placement, class Hash = stable_hash>
-class placed_nodes {
+class placed_nodes : public detail::node_look_ups<Node, placed_nodes<Node, Placement, Hash>> {
+  using look_ups = detail::node_look_ups<Node, placed_nodes>;
+  friend look_ups;
+  using look_ups::nodes_;
+
  public:
-  using node_type = Node;
   using placement_type = Placement;
   using options = typename Placement::options;
 
@@ -55,92 +60,40 @@ class placed_nodes {
 
   /// Throws `std::invalid_argument` for a weight that is not above 0 and finite, a node that is there twice and for bad
   /// options; what copying nodes and the hash throw; `std::bad_alloc`.
-  placed_nodes(node_list<Node> nodes, options how = {}, Hash hash = {})
-      : how_{how}, hash_{std::move(hash)}, nodes_{std::move(nodes).nodes()} {
+  placed_nodes(node_list<Node> nodes, options how = {}, Hash hash = {}) : how_{how}, hash_{std::move(hash)} {
+    nodes_ = std::move(nodes).nodes();
     hashes_.reserve(nodes_.size());
     for (const weighted_node<Node>& n : nodes_) hashes_.push_back({hash_(n.node), n.weight});
     check_distinct();
     placement_ = Placement(std::span<const weighted_hash>{hashes_}, how_);
   }
 
-  /// The node of a key; none when there are no nodes. Cost and progress of the hash, of `Placement::find` and of
-  /// copying a node.
-  template <class Key>
-  [[nodiscard]] std::optional<Node> find(const Key& key) const {
-    const Node* const found = locate(key);
-    return found == nullptr ? std::nullopt : std::optional<Node>{*found};
+  /// Adds a node; false, and nothing changes, if it is there (see `set_weight`). Costs what building the placement
+  /// costs, on rings a fraction of it. Throws as the constructor does.
+  bool add(Node node, double weight = 1) { return become(parts_with(std::move(node), weight)); }
+
+  /// Takes a node out; false if it is not there. Costs as `add`.
+  bool remove(const Node& node) { return become(parts_without(node)); }
+
+  /// Gives a node another weight; false if it is not there. Costs as `add`. Throws as the constructor does.
+  bool set_weight(const Node& node, double weight) { return become(parts_reweighed(node, weight)); }
+
+  /// The table that `add` would make of this one; none if the node is there. For `published` and the like, as it saves
+  /// the copy of the placement. Throws as the constructor does.
+  [[nodiscard]] std::optional<placed_nodes> with(Node node, double weight = 1) const {
+    return made_of(parts_with(std::move(node), weight));
   }
 
-  /// As find, without the copy: valid until the next change. Null when there are no nodes.
-  template <class Key>
-  [[nodiscard]] const Node* locate(const Key& key) const {
-    const std::uint32_t found = placement_.find(hash_(key));
-    return found == Placement::npos ? nullptr : &nodes_[found].node;
+  /// The table that `remove` would make of this one; none if the node is not there.
+  [[nodiscard]] std::optional<placed_nodes> without(const Node& node) const { return made_of(parts_without(node)); }
+
+  /// The table that `set_weight` would make of this one; none if the node is not there. Throws as the constructor does.
+  [[nodiscard]] std::optional<placed_nodes> reweighed(const Node& node, double weight) const {
+    return made_of(parts_reweighed(node, weight));
   }
 
-  /// The first `n` nodes in the key's order of preference, all different; all nodes where there are fewer.
-  template <class Key>
-  [[nodiscard]] std::vector<Node> find_n(const Key& key, std::size_t n) const {
-    std::vector<Node> found;
-    n = std::min(n, size());
-    if (n == 0) return found;
-    found.reserve(n);
-    static_cast<void>(placement_.find_if(hash_(key), [&](std::uint32_t node) {
-      found.push_back(nodes_[node].node);
-      return found.size() == n;
-    }));
-    return found;
-  }
-
-  /// The first node in the key's order of preference for which `accept(node)` is true; each is asked at most once.
-  template <class Key, class F>
-  [[nodiscard]] std::optional<Node> find_if(const Key& key, F accept) const {
-    const std::uint32_t found =
-        placement_.find_if(hash_(key), [&](std::uint32_t node) -> bool { return accept(nodes_[node].node); });
-    return found == Placement::npos ? std::nullopt : std::optional<Node>{nodes_[found].node};
-  }
-
-  /// Adds a node; false, and nothing changes, if it is there (see `set_weight`). Builds the placement anew. Throws as
-  /// the constructor does.
-  bool add(Node node, double weight = 1) {
-    detail::check_weight(weight);
-    const std::uint64_t hash = hash_(node);
-    if (position(node, hash) != size()) return false;
-    parts changed = copy_of_parts(1);
-    changed.hashes.push_back({hash, weight});
-    changed.nodes.push_back({std::move(node), weight});
-    return become(std::move(changed));
-  }
-
-  /// Takes a node out; false if it is not there. Builds the placement anew.
-  bool remove(const Node& node) {
-    const std::size_t at = position(node, hash_(node));
-    if (at == size()) return false;
-    parts changed = copy_of_parts(0);
-    changed.hashes.erase(changed.hashes.begin() + static_cast<std::ptrdiff_t>(at));
-    changed.nodes.erase(changed.nodes.begin() + static_cast<std::ptrdiff_t>(at));
-    return become(std::move(changed));
-  }
-
-  /// Gives a node another weight; false if it is not there. Builds the placement anew. Throws as the constructor does.
-  bool set_weight(const Node& node, double weight) {
-    detail::check_weight(weight);
-    const std::size_t at = position(node, hash_(node));
-    if (at == size()) return false;
-    if (nodes_[at].weight == weight) return true;
-    parts changed = copy_of_parts(0);
-    changed.hashes[at].weight = weight;
-    changed.nodes[at].weight = weight;
-    return become(std::move(changed));
-  }
-
-  [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
-  [[nodiscard]] bool empty() const noexcept { return nodes_.empty(); }
+  using look_ups::size;
   [[nodiscard]] bool contains(const Node& node) const { return position(node, hash_(node)) != size(); }
-
-  /// Nodes and their weights, in the order in which they came.
-  [[nodiscard]] const std::vector<weighted_node<Node>>& weights() const& noexcept { return nodes_; }
-  [[nodiscard]] std::vector<weighted_node<Node>> weights() && noexcept { return std::move(nodes_); }
 
   /// What answers the look-ups; its numbers count the nodes in the order of `weights()`.
   [[nodiscard]] const Placement& where() const noexcept { return placement_; }
@@ -178,11 +131,61 @@ class placed_nodes {
     return size();
   }
 
-  // All of a changed table but the placement, which is built from it.
+  // A table but for what does not change.
   struct parts {
     std::vector<weighted_node<Node>> nodes;
     std::vector<weighted_hash> hashes;
+    Placement placement;
   };
+
+  placed_nodes(const options& how, const Hash& hash, parts&& made)
+      : how_{how}, hash_{hash}, hashes_{std::move(made.hashes)}, placement_{std::move(made.placement)} {
+    nodes_ = std::move(made.nodes);
+  }
+
+  [[nodiscard]] static std::uint32_t number(std::uint32_t found) noexcept {
+    return found == Placement::npos ? detail::no_node : found;
+  }
+  template <class Key>
+  [[nodiscard]] std::uint32_t number_of(const Key& key) const {
+    return number(placement_.find(hash_(key)));
+  }
+  template <class Key, class F>
+  [[nodiscard]] std::uint32_t number_if(const Key& key, F accept) const {
+    return number(placement_.find_if(hash_(key), accept));
+  }
+
+  [[nodiscard]] std::optional<parts> parts_with(Node node, double weight) const {
+    detail::check_weight(weight);
+    const std::uint64_t hash = hash_(node);
+    if (position(node, hash) != size()) return std::nullopt;
+    parts next = copy_of_parts(1);
+    next.hashes.push_back({hash, weight});
+    next.nodes.push_back({std::move(node), weight});
+    place(next, {node_change::kind::came, static_cast<std::uint32_t>(size()), {}});
+    return next;
+  }
+
+  [[nodiscard]] std::optional<parts> parts_without(const Node& node) const {
+    const std::size_t at = position(node, hash_(node));
+    if (at == size()) return std::nullopt;
+    parts next = copy_of_parts(0);
+    next.hashes.erase(next.hashes.begin() + static_cast<std::ptrdiff_t>(at));
+    next.nodes.erase(next.nodes.begin() + static_cast<std::ptrdiff_t>(at));
+    place(next, {node_change::kind::went, static_cast<std::uint32_t>(at), hashes_[at]});
+    return next;
+  }
+
+  [[nodiscard]] std::optional<parts> parts_reweighed(const Node& node, double weight) const {
+    detail::check_weight(weight);
+    const std::size_t at = position(node, hash_(node));
+    if (at == size()) return std::nullopt;
+    parts next = copy_of_parts(0);
+    next.hashes[at].weight = weight;
+    next.nodes[at].weight = weight;
+    place(next, {node_change::kind::reweighed, static_cast<std::uint32_t>(at), hashes_[at]});
+    return next;
+  }
 
   [[nodiscard]] parts copy_of_parts(std::size_t more) const {
     parts copy;
@@ -193,16 +196,30 @@ class placed_nodes {
     return copy;
   }
 
-  bool become(parts&& changed) {
-    placement_ = Placement(std::span<const weighted_hash>{changed.hashes}, how_);
-    nodes_ = std::move(changed.nodes);
-    hashes_ = std::move(changed.hashes);
+  void place(parts& next, const node_change& change) const {
+    const std::span<const weighted_hash> hashes{next.hashes};
+    if constexpr (requires { placement_.changed(change, hashes, how_); }) {
+      next.placement = placement_.changed(change, hashes, how_);
+    } else {
+      next.placement = Placement(hashes, how_);
+    }
+  }
+
+  bool become(std::optional<parts>&& next) {
+    if (!next) return false;
+    placement_ = std::move(next->placement);
+    nodes_ = std::move(next->nodes);
+    hashes_ = std::move(next->hashes);
     return true;
+  }
+
+  [[nodiscard]] std::optional<placed_nodes> made_of(std::optional<parts>&& next) const {
+    if (!next) return std::nullopt;
+    return placed_nodes{how_, hash_, std::move(*next)};
   }
 
   options how_{};
   Hash hash_{};
-  std::vector<weighted_node<Node>> nodes_;
   std::vector<weighted_hash> hashes_;
   Placement placement_;
 };

@@ -83,30 +83,37 @@ class rendezvous_placement {
   }
 
   /// The first node in the key's order of preference (best draw first) for which `accept(number)` is true; each is
-  /// asked at most once. npos when none accepts. O(nodes), and O(log nodes) more for each refusal; allocates only
-  /// after a refusal among more than 64 nodes. Throws what `accept` throws, and `std::bad_alloc`.
+  /// asked at most once. npos when none accepts. O(nodes) for each 64 refusals or part of them; never allocates. Throws
+  /// what `accept` throws.
   template <class F>
   [[nodiscard]] std::uint32_t find_if(std::uint64_t key_hash, F accept) const {
     const std::uint32_t first = find(key_hash);
     if (first == npos || accept(first)) return first;
-    std::array<bid, 64> few;
-    std::vector<bid> many;
-    std::span<bid> bids{few};
-    if (seeds_.size() > few.size()) {
-      many.resize(seeds_.size());
-      bids = many;
-    }
-    std::size_t left = 0;
-    for (std::uint32_t i = 0; i < seeds_.size(); ++i) {
-      if (i != first) bids[left++] = bid_of(key_hash, i);
-    }
-    const auto worse = [](const bid& a, const bid& b) { return b < a; };
-    const auto at = [&](std::size_t i) { return bids.begin() + static_cast<std::ptrdiff_t>(i); };
-    std::make_heap(at(0), at(left), worse);
-    for (; left > 0; --left) {
-      std::pop_heap(at(0), at(left), worse);
-      const std::uint32_t node = bids[left - 1].node;
-      if (accept(node)) return node;
+    // The best bids behind the last one asked, the worst of them on top of the heap; then those behind them. Few at
+    // first: mostly the second or the third will do, and a small heap takes in little of what passes.
+    std::array<bid, 64> next;
+    std::size_t wanted = 4;
+    bid last = bid_of(key_hash, first);
+    for (std::size_t asked = 1; asked < seeds_.size(); wanted = std::min(4 * wanted, next.size())) {
+      std::size_t count = 0;
+      const auto end = [&] { return next.begin() + static_cast<std::ptrdiff_t>(count); };
+      for (std::uint32_t i = 0; i < seeds_.size(); ++i) {
+        const bid here = bid_of(key_hash, i);
+        if (!(last < here)) continue;
+        if (count == wanted) {
+          if (!(here < next.front())) continue;
+          std::pop_heap(next.begin(), end());
+          --count;
+        }
+        next[count++] = here;
+        std::push_heap(next.begin(), end());
+      }
+      std::sort_heap(next.begin(), end());
+      for (std::size_t i = 0; i < count; ++i) {
+        if (accept(next[i].node)) return next[i].node;
+      }
+      asked += count;
+      last = next[count - 1];
     }
     return npos;
   }

@@ -8,6 +8,7 @@
 #include <banyan/hashing/detail/node_check.hpp>
 #include <banyan/hashing/detail/point_circle.hpp>
 #include <banyan/hashing/detail/ring_points.hpp>
+#include <banyan/hashing/node_change.hpp>
 #include <banyan/hashing/weighted_hash.hpp>
 
 namespace banyan {
@@ -58,6 +59,18 @@ class ring_placement {
   template <class F>
   [[nodiscard]] std::uint32_t find_if(std::uint64_t key_hash, F accept) const {
     return circle_.find_if(static_cast<std::uint32_t>(key_hash >> 32), size_, accept);
+  }
+
+  /// The placement after one node came, went or changed its weight; `nodes` are those after it. O(points), but for
+  /// the points of this node only copying. Throws as the constructor does.
+  [[nodiscard]] ring_placement changed(const node_change& change, std::span<const weighted_hash> nodes,
+                                       ring_options how) const {
+    detail::check_nodes(nodes);
+    ring_placement result;
+    result.size_ = nodes.size();
+    result.circle_ =
+        detail::changed_ring_points(circle_, change, nodes, how.points_per_node, "ring_options.points_per_node");
+    return result;
   }
 
   /// Number of nodes. Wait-free.

@@ -36,17 +36,21 @@ inline std::vector<std::uint32_t> by_hash(std::span<const weighted_hash> nodes) 
   return order;
 }
 
-/// `per_unit` times the weight, rounded, at least 1. The product may be beyond what an integer holds: `most` is the
-/// limit for all nodes together.
+/// `per_unit` times the weight, rounded, at least 1.
+inline std::uint32_t part_by_weight(const weighted_hash& node, std::uint32_t per_unit) noexcept {
+  return static_cast<std::uint32_t>(std::max(std::round(node.weight * per_unit), 1.0));
+}
+
+/// The same for all nodes. The product may be beyond what an integer holds: `most` is the limit for all together.
 inline std::vector<std::uint32_t> parts_by_weight(std::span<const weighted_hash> nodes, std::uint32_t per_unit,
                                                   std::uint64_t most, const char* field) {
   std::vector<std::uint32_t> parts;
   parts.reserve(nodes.size());
   std::uint64_t total = 0;
   for (const weighted_hash& node : nodes) {
-    const double wanted = std::round(node.weight * per_unit);
-    if (wanted > static_cast<double>(most)) invalid_option(field, per_unit, "times the weights: too many points");
-    parts.push_back(static_cast<std::uint32_t>(std::max(wanted, 1.0)));
+    if (node.weight * per_unit > static_cast<double>(most))
+      invalid_option(field, per_unit, "times the weights: too many points");
+    parts.push_back(part_by_weight(node, per_unit));
     total += parts.back();
     if (total > most) invalid_option(field, per_unit, "times the weights: too many points");
   }

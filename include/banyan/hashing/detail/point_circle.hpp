@@ -85,6 +85,53 @@ class point_circle {
     return no_node;
   }
 
+  /// A point to be put in before the point of number `at`, or that point to be taken out.
+  struct edit {
+    std::size_t at;
+    bool out;
+    std::uint64_t point;
+
+    [[nodiscard]] bool operator<(const edit& other) const noexcept {
+      if (at != other.at) return at < other.at;
+      return out != other.out ? other.out : point < other.point;
+    }
+  };
+
+  /// This circle with some points more and others fewer: O(points) as building it is, but mostly copying. Owners above
+  /// `closed_gap` count down by one.
+  [[nodiscard]] point_circle edited(std::vector<edit> edits, std::uint32_t closed_gap) const {
+    std::sort(edits.begin(), edits.end());
+    const auto outs =
+        static_cast<std::size_t>(std::count_if(edits.begin(), edits.end(), [](const edit& e) { return e.out; }));
+    point_circle result{unfilled{}};
+    result.size_ = size_ + edits.size() - 2 * outs;
+    result.points_.reserve(result.size_ + stride);
+    const auto copy = [&](std::size_t from, std::size_t to) {
+      result.points_.insert(result.points_.end(), points_.begin() + static_cast<std::ptrdiff_t>(from),
+                            points_.begin() + static_cast<std::ptrdiff_t>(to));
+    };
+    std::size_t next = 0;
+    for (const edit& e : edits) {
+      copy(next, e.at);
+      next = e.out ? e.at + 1 : e.at;
+      if (!e.out) result.points_.push_back(e.point);
+    }
+    copy(next, size_);
+    if (closed_gap != no_node) {
+      for (std::uint64_t& p : result.points_) p -= static_cast<std::uint32_t>(p) > closed_gap ? 1U : 0U;
+    }
+    result.points_.resize(result.size_ + stride);
+    result.index_shift_ = index_shift_;
+    if (bucket_count(result.size_) == starts_.size()) {
+      result.starts_ = starts_;
+      shift_starts(result.starts_, edits);
+    } else {
+      result.make_starts();
+    }
+    result.close();
+    return result;
+  }
+
   /// Gives each point the owner `new_owners[old owner]`; the order of points stays as it is.
   void rename_owners(const std::vector<std::uint32_t>& new_owners) noexcept {
     for (std::size_t i = 0; i < size_; ++i) points_[i] = point(position(i), new_owners[owner(i)]);
@@ -93,6 +140,33 @@ class point_circle {
 
  private:
   static constexpr std::size_t stride = 4;
+
+  struct unfilled {};
+  explicit point_circle(unfilled) noexcept : size_{0} {}
+
+  /// Between two edits, the points that come behind a value of the upper bits have all moved by the same number.
+  void shift_starts(std::vector<std::uint32_t>& starts, const std::vector<edit>& edits) const noexcept {
+    std::uint32_t moved = 0;
+    std::size_t next = 0;
+    const auto shift_up_to = [&](std::size_t end) {
+      for (; next < end; ++next) starts[next] += moved;
+    };
+    for (const edit& e : edits) {
+      const std::uint64_t at = e.out ? points_[e.at] : e.point;
+      shift_up_to(static_cast<std::size_t>(at >> index_shift_) + 1);
+      moved += e.out ? std::numeric_limits<std::uint32_t>::max() : 1U;  // modulo 2^32: one less
+    }
+    shift_up_to(starts.size());
+  }
+
+  /// The index of points that are sorted already.
+  void make_starts() {
+    starts_.assign(bucket_count(size_), 0);
+    index_shift_ = 64 - std::countr_zero(starts_.size());
+    for (std::size_t i = 0; i < size_; ++i) ++starts_[points_[i] >> index_shift_];
+    std::uint32_t before = 0;
+    for (std::uint32_t& start : starts_) before += std::exchange(start, before);
+  }
 
   [[nodiscard]] static std::size_t bucket_count(std::size_t points) noexcept {
     return std::bit_ceil(std::max<std::size_t>(points, 4)) / 2;

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include <banyan/core/detail/caught.hpp>
-#include <banyan/pool/detail/pool_machine.hpp>
+#include <banyan/pool/detail/pool_connections.hpp>
 
 namespace banyan::detail {
 

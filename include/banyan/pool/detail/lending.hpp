@@ -52,8 +52,9 @@ class lending {
   static constexpr std::uint32_t suspended = std::uint32_t{1} << 30;
 
   /// Values that a waiter is given instead of an item; `given` of its ticket tells.
-  static constexpr std::uint32_t refused = list::max_value;     // the pool closed
-  static constexpr std::uint32_t failed = list::max_value - 1;  // what it waits for cannot be had
+  static constexpr std::uint32_t refused = list::max_value;         // the pool closed
+  static constexpr std::uint32_t failed = list::max_value - 1;      // what it waits for cannot be had
+  static constexpr std::uint32_t look_again = list::max_value - 2;  // overtaking: something became idle just now
   static constexpr std::uint32_t max_items = 1U << 20;
 
   /// The memory, which outlives the protocol. `idle`: at least twice the items and some hundreds. `nooks`: a power of
@@ -67,7 +68,9 @@ class lending {
 
   struct options {
     bool newest_first = true;
-    bool overtaking = false;  // who takes need not look whether somebody waits
+    // Who takes need not look whether somebody waits, and what is put is not given to who waits first: that one is
+    // woken, to take it if it comes first, and else to wait again in its place.
+    bool overtaking = false;
   };
 
   struct taken {
@@ -97,7 +100,9 @@ class lending {
     place(item, near);                                                           // P1: pairs with W2
     const std::uint32_t attention = attention_.load(std::memory_order_seq_cst);  // P2: pairs with W1
     if (attention != 0) [[unlikely]] {
-      return settle(near, wake);
+      if (!how_.overtaking || (attention & (closed | suspended)) != 0) return settle(near, wake);
+      (void)serve(look_again, wake);
+      return attention_.load(std::memory_order_seq_cst);
     }
     return 0;
   }

@@ -17,38 +17,26 @@
 #include <banyan/core/cache_line.hpp>
 #include <banyan/core/clock.hpp>
 #include <banyan/core/detail/caught.hpp>
-#include <banyan/core/detail/index_stack.hpp>
 #include <banyan/core/detail/signal.hpp>
 #include <banyan/core/duration_histogram.hpp>
 #include <banyan/core/hazard_pointer.hpp>
 #include <banyan/core/hazard_slots.hpp>
 #include <banyan/core/parking_word.hpp>
-#include <banyan/core/process_seed.hpp>
 #include <banyan/core/published.hpp>
-#include <banyan/core/random.hpp>
 #include <banyan/core/zeroed_array.hpp>
+#include <banyan/pool/detail/callers_code.hpp>
+#include <banyan/pool/detail/in_turn.hpp>
 #include <banyan/pool/detail/lending.hpp>
 #include <banyan/pool/detail/opening_pace.hpp>
+#include <banyan/pool/detail/pool_connections.hpp>
 #include <banyan/pool/detail/pool_request.hpp>
 #include <banyan/pool/detail/pool_slot.hpp>
-#include <banyan/pool/detail/population.hpp>
 #include <banyan/pool/lease.hpp>
 #include <banyan/pool/pool_error.hpp>
 #include <banyan/pool/pool_options.hpp>
 #include <banyan/pool/pool_stats.hpp>
 
 namespace banyan::detail {
-
-/// Makes a connection in place.
-template <class T>
-struct connection_maker {
-  connection_maker() = default;
-  connection_maker(const connection_maker&) = delete;
-  connection_maker& operator=(const connection_maker&) = delete;
-  virtual ~connection_maker() = default;
-  /// Whether it was made; if not, `cause` is what was thrown, if anything was.
-  virtual bool make(void* where, std::exception_ptr& cause) noexcept = 0;
-};
 
 /// What a pool is made of, shared by the pool, its leases, its requests and the tasks that open connections. It lives
 /// as long as any of these: each connection alive, each request and each task under way counts as a holder, leases do
@@ -61,25 +49,23 @@ struct connection_maker {
 ///            ^                           | failed      |        |
 ///            +---------------------------+-------------+--------+  close
 ///
-/// `lending` says who has which connection, `population` how many may be, `opening_pace` how fast they come.
+/// `lending` says who has which connection, `pool_connections` what each is and how many there are, `opening_pace` how
+/// fast they come.
 template <class T>
 class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
  public:
-  using slot = pool_slot<T>;
   using request = pool_request<T>;
   using answer = expected<lease<T>, pool_error>;
   using protocol = lending<>;
   using ticket = protocol::ticket;
-  using clock_function = std::int64_t (*)() noexcept;
+  using clock_function = typename pool_connections<T>::clock_function;
 
   pool_machine(std::unique_ptr<connection_maker<T>> make, pool_options<T> options, clock_function clock)
       : options_{std::move(options)},
-        make_{std::move(make)},
         clock_{clock},
-        capacity_{static_cast<std::uint32_t>(std::max<std::size_t>(options_.max, least_capacity))},
-        slots_{capacity_, 0},
-        places_{capacity_, 0},
-        idle_entries_{std::size_t{2} * capacity_ + 1'024, 0},
+        connections_{options_, std::move(make), clock},
+        places_{connections_.capacity(), 0},
+        idle_entries_{std::size_t{2} * connections_.capacity() + 1'024, 0},
         waiting_entries_{2 * options_.max_waiting + 256, 0},
         waiters_{waiting_entries_.size(), 0},
         nooks_{nook_count(options_)},
@@ -95,53 +81,23 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // ---- borrowing
 
-  [[nodiscard]] answer try_borrow(const char* tag, std::int64_t now) noexcept {
-    for (;;) {
-      const protocol::taken got = lending_.take(near(), waker());
-      if (got.item == protocol::none) [[unlikely]] {
-        return nothing_idle(got.attention, now);
-      }
-      if ((got.attention & protocol::closed) != 0) [[unlikely]] {
-        population_.leave();
-        dispose(got.item, close_cause::closed);
-        dispose_idle();
-        return unexpected{pool_error{pool_errc::closed}};
-      }
-      if (admit(got.item, now)) [[likely]] {
-        return answer{lend(got.item, tag, now)};
-      }
+  [[nodiscard]] BANYAN_ALWAYS_INLINE answer try_borrow(const char* tag, std::int64_t now) noexcept {
+    const protocol::taken got = lending_.take(near(), waker());
+    if (got.attention == 0 && got.item != protocol::none && admit(got.item, now)) [[likely]] {
+      return answer{lend(got.item, tag, now)};
     }
+    return try_borrow_with_care(got, tag, now);
   }
 
   /// Blocks for `timeout` at most, in the system's steady time.
-  [[nodiscard]] answer borrow(const char* tag, std::chrono::nanoseconds timeout, std::int64_t now) noexcept {
+  [[nodiscard]] BANYAN_ALWAYS_INLINE answer borrow(const char* tag, std::chrono::nanoseconds timeout,
+                                                   std::int64_t now) noexcept {
     run_if_due(now);
-    {
-      answer got = try_borrow(tag, now);
-      if (got || got.error() == pool_errc::closed) [[likely]] {
-        return got;
-      }
+    const protocol::taken got = lending_.take(near(), waker());
+    if (got.attention == 0 && got.item != protocol::none && admit(got.item, now)) [[likely]] {
+      return answer{lend(got.item, tag, now)};
     }
-    const auto began = steady_clock::now();
-    const auto deadline = after(began, timeout);
-    for (bool at_front = false;; at_front = true) {
-      const ticket place = lending_.prepare_to_wait(waiting_thread, at_front ? protocol::none : most_waiting());
-      if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
-      waiters_[place.index].request.store(nullptr, std::memory_order_relaxed);  // published by the join
-      empty_if_closed(lending_.join(place, at_front, near(), waker()));
-      const std::optional<std::uint32_t> given = wait_for(place, deadline);
-      lending_.finish(place);
-      if (!given) {
-        count(timeouts_);
-        return unexpected{pool_error{pool_errc::timeout, last_error()}};
-      }
-      if (*given == protocol::refused) return unexpected{pool_error{pool_errc::closed}};
-      if (*given == protocol::failed) return unexpected{pool_error{pool_errc::open_failed, last_error()}};
-      const std::int64_t served = clock_();
-      if (!admit(*given, served)) continue;
-      waits_.record(steady_clock::now() - began);
-      return answer{lend(*given, tag, served)};
-    }
+    return borrow_with_care(got, tag, timeout, now);
   }
 
   /// Answers the request now or later, on the executor. Takes over one of its two references.
@@ -150,8 +106,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     const protocol::taken got = lending_.take(near(), waker());
     if ((got.attention & protocol::closed) != 0) [[unlikely]] {
       if (got.item != protocol::none) {
-        population_.leave();
-        dispose(got.item, close_cause::closed);
+        close_connection(got.item, close_cause::closed);
       }
       dispose_idle();
       hand_over(asked, protocol::refused);
@@ -175,33 +130,64 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     return true;
   }
 
+  /// Answers a request that has been given something, or drops it. The end of its turn.
+  void conclude(request& asked) noexcept {
+    if (asked.dropped) {
+      retain();
+      if (is_item(asked.given)) make_idle(asked.given);
+      // Another may have what this one was told to look for.
+      if (asked.given == protocol::look_again) empty_if_closed(lending_.settle(near(), waker()));
+      asked.unref();
+      return release();
+    }
+    switch (asked.given) {
+      case protocol::refused:
+        return answer_now(asked, unexpected{pool_error{pool_errc::closed}});
+      case protocol::failed:
+        return answer_now(asked, unexpected{pool_error{pool_errc::open_failed, last_error()}});
+      case timed_out:
+        return answer_now(asked, unexpected{pool_error{pool_errc::timeout, last_error()}});
+      case cancelled:
+        return answer_now(asked, unexpected{pool_error{pool_errc::cancelled}});
+      case no_room:
+        return answer_now(asked, unexpected{pool_error{pool_errc::too_many_waiting}});
+      default:
+        break;
+    }
+    const std::int64_t now = clock_();
+    if (asked.given == protocol::look_again) asked.given = look_again();
+    if (asked.given == protocol::none || !admit(asked.given, now)) return stand_in_line(asked, true, now);
+    waits_.record(steady_clock::now() - asked.asked_at());
+    answer_now(asked, answer{lend(asked.given, asked.tag(), now)});
+  }
+
   void give_back(std::uint32_t item) noexcept {
     guarded([&] { take_back(item, clock_()); });
   }
 
   void give_back_broken(std::uint32_t item) noexcept {
     guarded([&] {
-      note_end_of_use(slots_[item]);
-      population_.leave();
-      dispose(item, close_cause::discarded);
+      connections_.end_use(item, clock_());
+      close_connection(item, close_cause::discarded);
     });
   }
 
-  [[nodiscard]] T& value(std::uint32_t item) noexcept { return slots_[item].value(); }
+  [[nodiscard]] T& value(std::uint32_t item) noexcept { return connections_.value(item); }
 
   // ---- life of the pool
 
   /// Brings about what has fallen due, and returns when to come again.
   std::int64_t maintain(std::int64_t now) noexcept {
-    const callers_code_scope scope{*this};
+    const background scope{*this};
     if (stopping_.load(std::memory_order_seq_cst)) return now + options_.maintenance_interval.count();
     if (maintaining_.exchange(true, std::memory_order_acquire)) return now + options_.maintenance_interval.count();
     std::int64_t next = time_out_requests(now, now + options_.maintenance_interval.count());
     empty_if_closed(lending_.settle(near(), waker()));
     const std::uint32_t replacements = look_at_connections(now);
     ensure_opening(now, replacements, true);
-    if (wants_more(0) && pace_.opening() == 0)
+    if (wants_more(0) && pace_.opening() == 0) {
       next = std::min(next, std::max(pace_.not_before(), now + shortest_pause));
+    }
     next_maintenance_.store(next, std::memory_order_relaxed);  // a hint
     maintaining_.store(false, std::memory_order_release);      // release: pairs with the exchange above
     return next;
@@ -227,7 +213,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     dispose_idle();
     for (;;) {
       const std::uint32_t seen = departures_.seen();
-      if (population_.alive() == 0) return true;
+      if (connections_.alive().alive() == 0) return true;
       if (steady_clock::now() >= deadline) return false;
       departures_.wait_until(seen, deadline);
     }
@@ -236,10 +222,9 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   /// After `close` and `stop_maintenance`: until no other thread is inside the factory or a hook in the background, for
   /// the one who made the pool to go on destroying what these use.
   void wait_for_background(steady_clock::time_point deadline) noexcept {
-    const std::uint32_t mine = callers_code_scope::of_this_thread(*this);
     for (;;) {
       const std::uint32_t seen = departures_.seen();
-      if (inside_.load(std::memory_order_seq_cst) <= mine || steady_clock::now() >= deadline) return;
+      if (!callers_code_.others_inside() || steady_clock::now() >= deadline) return;
       departures_.wait_until(seen, deadline);
     }
   }
@@ -253,10 +238,10 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   void resize(std::uint32_t min, std::uint32_t max, std::int64_t now) noexcept {
     max_.store(max, std::memory_order_relaxed);  // numbers that order nothing
     min_.store(min, std::memory_order_relaxed);
-    while (surplus()) {
+    while (connections_.surplus(max)) {
       const std::uint32_t item = lending_.take_any(near());
       if (item == protocol::none) break;
-      if (!population_.try_leave(max)) {
+      if (!connections_.alive().try_leave(max)) {
         make_idle(item);
         break;
       }
@@ -265,16 +250,15 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     ensure_opening(now, 0, false);
     housekeeping_.raise();
   }
-  [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] std::uint32_t capacity() const noexcept { return connections_.capacity(); }
   [[nodiscard]] std::uint32_t min() const noexcept { return min_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t max() const noexcept { return max_.load(std::memory_order_relaxed); }
 
   void evict_all() noexcept {
-    generation_.fetch_add(1, std::memory_order_seq_cst);
-    for (std::uint32_t i = 0; i < used_slots(); ++i) {
-      if (slots_[i].open.load(std::memory_order_relaxed) && evicted(slots_[i]) && lending_.take_this(i)) {
-        population_.leave();
-        dispose(i, close_cause::evicted);
+    connections_.evict();
+    for (std::uint32_t i = 0; i < connections_.numbers(); ++i) {
+      if (connections_.is_open(i) && connections_.evicted(i) && lending_.take_this(i)) {
+        close_connection(i, close_cause::evicted);
       }
     }
     ensure_opening(clock_(), 0, false);
@@ -282,24 +266,14 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   [[nodiscard]] pool_stats stats() const noexcept {
     pool_stats s;
-    for (std::uint32_t i = 0; i < used_slots(); ++i) {
-      const slot& each = slots_[i];
-      s.borrowed += each.lendings.load(std::memory_order_relaxed);
-      if (!each.open.load(std::memory_order_relaxed)) continue;
-      ++(each.lent_since.load(std::memory_order_relaxed) != 0 ? s.in_use : s.idle);
-    }
+    connections_.add_to(s);
     s.opening = pace_.opening();
     s.waiting = lending_.waiting();
-    s.created = created_.load(std::memory_order_relaxed);
-    s.open_failures = failures_.load(std::memory_order_relaxed);
-    for (std::size_t i = 0; i < close_causes; ++i) s.closed[i] = closed_[i].load(std::memory_order_relaxed);
     s.timeouts = timeouts_.load(std::memory_order_relaxed);
     s.cancelled = cancelled_.load(std::memory_order_relaxed);
-    s.leaks = leaks_.load(std::memory_order_relaxed);
     s.acquire_times = waits_.read();
     s.waited = s.acquire_times.count();
     s.acquire_times.add({}, s.borrowed > s.waited ? s.borrowed - s.waited : 0);
-    s.usage_times = usage_.read();
     return s;
   }
 
@@ -334,7 +308,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     const std::uint32_t item = reserve();
     if (item == protocol::none) return std::nullopt;
     std::exception_ptr cause;
-    if (!make_here(item, now, cause)) {
+    if (!connections_.make(item, now, cause)) {
       vacate(item);
       return answer{unexpected{pool_error{pool_errc::open_failed, std::move(cause)}}};
     }
@@ -343,10 +317,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
  private:
-  static constexpr std::size_t least_capacity = 1'024;
   static constexpr std::uint32_t waiting_thread = 0;
   static constexpr std::uint32_t waiting_request = 1;
-  static constexpr std::uint64_t sample_mask = 15;
   static constexpr std::int64_t shortest_pause = 10'000'000;  // nanoseconds
   // A waiting thread looks by itself so often: whoever served it may have been stopped before waking it.
   static constexpr std::chrono::milliseconds longest_sleep{250};
@@ -369,40 +341,17 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     return record != nullptr ? static_cast<std::uint32_t>(record->index()) : 0;
   }
 
-  [[nodiscard]] std::uint32_t used_slots() const noexcept {
-    return std::min(fresh_.load(std::memory_order_acquire), capacity_);
-  }
-
-  // Background work that may call the caller's code. It is counted before it looks whether the pool is closed or
-  // stopped; who closes or stops it looks at the count afterwards (both sequentially consistent).
-  class callers_code_scope {
-   public:
-    explicit callers_code_scope(pool_machine& machine) noexcept : machine_{&machine}, outer_{innermost()} {
-      machine_->inside_.fetch_add(1, std::memory_order_seq_cst);
-      innermost() = this;
+  // Background work that may call the caller's code; who waits for it is told when it ends.
+  struct background {
+    explicit background(pool_machine& machine) noexcept : held{machine}, stay{std::in_place, machine.callers_code_} {}
+    background(const background&) = delete;
+    background& operator=(const background&) = delete;
+    ~background() {
+      stay.reset();
+      if ((held->lending_.flags() & protocol::closed) != 0) held->departures_.raise();
     }
-    callers_code_scope(const callers_code_scope&) = delete;
-    callers_code_scope& operator=(const callers_code_scope&) = delete;
-    ~callers_code_scope() {
-      innermost() = outer_;
-      machine_->inside_.fetch_sub(1, std::memory_order_seq_cst);
-      if ((machine_->lending_.flags() & protocol::closed) != 0) machine_->departures_.raise();
-    }
-    static std::uint32_t of_this_thread(const pool_machine& machine) noexcept {
-      std::uint32_t count = 0;
-      for (const callers_code_scope* each = innermost(); each != nullptr; each = each->outer_) {
-        if (each->machine_ == &machine) ++count;
-      }
-      return count;
-    }
-
-   private:
-    static callers_code_scope*& innermost() noexcept {
-      static thread_local callers_code_scope* scope = nullptr;
-      return scope;
-    }
-    pool_machine* machine_;
-    callers_code_scope* outer_;
+    holder held;
+    std::optional<callers_code::stay> stay;
   };
 
   // Calls `f` with the machine kept alive whatever happens to its holders meanwhile.
@@ -449,85 +398,82 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // ---- lending and taking back
 
+  // From where the fast path gave up: an item that `admit` refused and closed, one that came with attention, or none.
+  BANYAN_COLD answer try_borrow_with_care(protocol::taken got, const char* tag, std::int64_t now) noexcept {
+    bool refused = got.attention == 0;
+    for (;; got = lending_.take(near(), waker())) {
+      if (got.item == protocol::none) return nothing_idle(got.attention, now);
+      if (std::exchange(refused, false)) continue;
+      if ((got.attention & protocol::closed) != 0) {
+        close_connection(got.item, close_cause::closed);
+        dispose_idle();
+        return unexpected{pool_error{pool_errc::closed}};
+      }
+      if (admit(got.item, now)) return answer{lend(got.item, tag, now)};
+    }
+  }
+
+  BANYAN_COLD answer borrow_with_care(protocol::taken first, const char* tag, std::chrono::nanoseconds timeout,
+                                      std::int64_t now) noexcept {
+    {
+      answer got = try_borrow_with_care(first, tag, now);
+      if (got || got.error() == pool_errc::closed) return got;
+    }
+    const auto began = steady_clock::now();
+    const auto deadline = after(began, timeout);
+    for (bool at_front = false;; at_front = true) {
+      const ticket place = lending_.prepare_to_wait(waiting_thread, at_front ? protocol::none : most_waiting());
+      if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
+      waiters_[place.index].request.store(nullptr, std::memory_order_relaxed);  // published by the join
+      empty_if_closed(lending_.join(place, at_front, near(), waker()));
+      const std::optional<std::uint32_t> given = wait_for(place, deadline);
+      lending_.finish(place);
+      if (!given) {
+        count(timeouts_);
+        return unexpected{pool_error{pool_errc::timeout, last_error()}};
+      }
+      if (*given == protocol::refused) return unexpected{pool_error{pool_errc::closed}};
+      if (*given == protocol::failed) return unexpected{pool_error{pool_errc::open_failed, last_error()}};
+      const std::int64_t served = clock_();
+      const std::uint32_t item = *given == protocol::look_again ? look_again() : *given;
+      if (item == protocol::none || !admit(item, served)) continue;
+      waits_.record(steady_clock::now() - began);
+      return answer{lend(item, tag, served)};
+    }
+  }
+
+  // For a waiter that was told so: what is idle now, if anything is.
+  std::uint32_t look_again() noexcept {
+    const protocol::taken got = lending_.take(near(), waker());
+    if ((got.attention & protocol::closed) == 0 || got.item == protocol::none) return got.item;
+    close_connection(got.item, close_cause::closed);
+    dispose_idle();
+    return protocol::none;
+  }
+
   // Whether the connection, which is ours, may be lent; if not it is closed.
   BANYAN_ALWAYS_INLINE bool admit(std::uint32_t item, std::int64_t now) noexcept {
-    slot& s = slots_[item];
-    const std::int64_t unused = now - s.last_used.load(std::memory_order_relaxed);
-    const bool to_validate = options_.validate && unused >= options_.validate_after.count();
-    if (!evicted(s) && now < s.dies_at && !to_validate && !options_.on_borrow) [[likely]] {
+    if (connections_.fit(item, now)) [[likely]] {
       return true;
     }
-    return admit_with_care(item, now, to_validate);
+    return admit_with_care(item, now);
   }
 
-  BANYAN_COLD bool admit_with_care(std::uint32_t item, std::int64_t now, bool to_validate) noexcept {
-    slot& s = slots_[item];
-    std::optional<close_cause> refused;
-    if (evicted(s)) {
-      refused = close_cause::evicted;
-    } else if (now >= s.dies_at) {
-      refused = close_cause::expired;
-    } else if (to_validate && !still_valid(s)) {
-      refused = close_cause::invalid;
-    } else if (options_.on_borrow && caught([&] { options_.on_borrow(s.value()); }) != nullptr) {
-      refused = close_cause::invalid;
-    }
-    if (!refused) return true;
-    population_.leave();
-    dispose(item, *refused);
-    return false;
-  }
-
-  bool still_valid(slot& s) noexcept {
-    bool valid = false;
-    return caught([&] { valid = options_.validate(s.value()); }) == nullptr && valid;
-  }
-
-  bool evicted(const slot& s) const noexcept {
-    return s.generation.load(std::memory_order_relaxed) != generation_.load(std::memory_order_seq_cst);
+  BANYAN_COLD bool admit_with_care(std::uint32_t item, std::int64_t now) noexcept {
+    const auto refusal = connections_.refusal(item, now);
+    if (refusal) close_connection(item, *refusal);
+    return !refusal;
   }
 
   BANYAN_ALWAYS_INLINE lease<T> lend(std::uint32_t item, const char* tag, std::int64_t now) noexcept {
-    slot& s = slots_[item];
-    const std::uint64_t before = s.lendings.load(std::memory_order_relaxed);
-    s.lendings.store(before + 1, std::memory_order_relaxed);
-    s.precise_start = (before & sample_mask) == 0 ? steady_clock::now().time_since_epoch().count() : 0;
-    s.tag.store(tag, std::memory_order_relaxed);
-    s.lent_since.store(now != 0 ? now : 1, std::memory_order_relaxed);
+    connections_.begin_use(item, tag, now);
     return lease<T>{*this, item};
   }
 
-  BANYAN_ALWAYS_INLINE void note_end_of_use(slot& s) noexcept {
-    if (s.precise_start != 0) [[unlikely]] {
-      const auto now = steady_clock::now().time_since_epoch().count();
-      usage_.record(
-          std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::duration{now - s.precise_start}));
-    }
-    s.lent_since.store(0, std::memory_order_relaxed);
-    if (s.leak_told.load(std::memory_order_relaxed)) s.leak_told.store(false, std::memory_order_relaxed);
-  }
-
   BANYAN_ALWAYS_INLINE void take_back(std::uint32_t item, std::int64_t now) noexcept {
-    slot& s = slots_[item];
-    note_end_of_use(s);
-    s.last_used.store(now, std::memory_order_relaxed);
-    if (options_.on_return && caught([&] { options_.on_return(s.value()); }) != nullptr) [[unlikely]] {
-      population_.leave();
-      dispose(item, close_cause::invalid);
-      return;
-    }
-    if (evicted(s)) [[unlikely]] {
-      population_.leave();
-      dispose(item, close_cause::evicted);
-      return;
-    }
-    if (now >= s.retire_at.load(std::memory_order_relaxed) && population_.try_leave(min())) [[unlikely]] {
-      dispose(item, close_cause::expired);
-      return;
-    }
-    if (population_.staying() > max() && population_.try_leave(max())) [[unlikely]] {
-      dispose(item, close_cause::surplus);
-      return;
+    connections_.end_use(item, now);
+    if (const auto rejection = connections_.rejection(item, now, min(), max())) [[unlikely]] {
+      return dispose(item, *rejection);
     }
     make_idle(item);
     run_if_due(now);
@@ -570,7 +516,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       if (opens_by_itself() && pace_.not_before() > ticks) {
         until = std::min(until, after(now, std::chrono::nanoseconds{pace_.not_before() - ticks}));
       }
-      (void)waiter.woken.wait_until(seen, until);
+      // Nobody woke us for long: who should have may be stopped, or who was woken instead.
+      if (!waiter.woken.wait_until(seen, until)) empty_if_closed(lending_.settle(near(), waker()));
     }
   }
 
@@ -620,9 +567,9 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // ---- answers
 
-  static constexpr std::uint32_t timed_out = claim_list<>::max_value - 2;
-  static constexpr std::uint32_t cancelled = claim_list<>::max_value - 3;
-  static constexpr std::uint32_t no_room = claim_list<>::max_value - 4;
+  static constexpr std::uint32_t timed_out = claim_list<>::max_value - 3;
+  static constexpr std::uint32_t cancelled = claim_list<>::max_value - 4;
+  static constexpr std::uint32_t no_room = claim_list<>::max_value - 5;
 
   // Brings a request and what it was given to the executor. The executor may drop the task: then the connection goes
   // back, and the request is destroyed unanswered.
@@ -633,89 +580,18 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     ~delivery() {
       if (asked_ == nullptr) return;
       asked_->dropped = true;
-      end(*asked_);
+      in_turn::run_from_executor(*asked_);
     }
-    void operator()() noexcept { end(*std::exchange(asked_, nullptr)); }
-
-    static void end(request& asked) noexcept {
-      if (answers_here().handing_over != 0) {
-        answer_in_turn(asked);
-      } else {
-        asked.machine().conclude(asked);
-      }
-    }
+    void operator()() noexcept { in_turn::run_from_executor(*std::exchange(asked_, nullptr)); }
     request* asked_;
   };
 
   static bool is_item(std::uint32_t given) noexcept { return given < protocol::max_items; }
 
-  // Requests that are answered on this thread while it serves others: inline, that is, without an executor, or by one
-  // that runs or drops its tasks at once. A callback that gives its connection back serves the next one: that one's
-  // turn comes when this one has returned, so that a thousand do not stand on each other's stack.
-  struct answer_line {
-    request* first = nullptr;
-    request* last = nullptr;
-    bool busy = false;
-    unsigned handing_over = 0;  // calls of the executor under way
-  };
-  static answer_line& answers_here() noexcept {
-    static thread_local answer_line mine;
-    return mine;
-  }
-
   void hand_over(request& asked, std::uint32_t given) noexcept {
     asked.given = given;
-    if (!options_.executor) return answer_in_turn(asked);
-    answer_line& mine = answers_here();
-    ++mine.handing_over;
-    (void)caught([&] { options_.executor.execute(delivery{asked}); });
-    --mine.handing_over;
-  }
-
-  static void answer_in_turn(request& asked) noexcept {
-    answer_line& mine = answers_here();
-    asked.next_answer = nullptr;
-    if (mine.busy) {
-      (mine.last != nullptr ? mine.last->next_answer : mine.first) = &asked;
-      mine.last = &asked;
-      return;
-    }
-    mine.busy = true;
-    asked.machine().conclude(asked);
-    while (mine.first != nullptr) {
-      request& next = *mine.first;
-      mine.first = next.next_answer;
-      if (mine.first == nullptr) mine.last = nullptr;
-      next.machine().conclude(next);
-    }
-    mine.busy = false;
-  }
-
-  void conclude(request& asked) noexcept {
-    if (asked.dropped) {
-      retain();
-      if (is_item(asked.given)) make_idle(asked.given);
-      asked.unref();
-      return release();
-    }
-    switch (asked.given) {
-      case protocol::refused:
-        return answer_now(asked, unexpected{pool_error{pool_errc::closed}});
-      case protocol::failed:
-        return answer_now(asked, unexpected{pool_error{pool_errc::open_failed, last_error()}});
-      case timed_out:
-        return answer_now(asked, unexpected{pool_error{pool_errc::timeout, last_error()}});
-      case cancelled:
-        return answer_now(asked, unexpected{pool_error{pool_errc::cancelled}});
-      case no_room:
-        return answer_now(asked, unexpected{pool_error{pool_errc::too_many_waiting}});
-      default:
-        break;
-    }
-    const std::int64_t now = clock_();
-    if (!admit(asked.given, now)) return stand_in_line(asked, true, now);
-    waits_.record(steady_clock::now() - asked.asked_at());
-    answer_now(asked, answer{lend(asked.given, asked.tag(), now)});
+    if (!options_.executor) return in_turn::run(asked);
+    in_turn::handing_over([&] { (void)caught([&] { options_.executor.execute(delivery{asked}); }); });
   }
 
   static void answer_now(request& asked, answer&& result) noexcept {
@@ -735,14 +611,14 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     if ((flags & protocol::closed) != 0) return false;
     // While it is suspended those who wait may have what is idle afterwards; what they lack is opened then.
     return ((flags & protocol::suspended) == 0 && lending_.waiting() + extra > pace_.opening() &&
-            population_.alive() < max()) ||
-           population_.staying() < min();
+            connections_.alive().alive() < max()) ||
+           connections_.alive().staying() < min();
   }
 
   void ensure_opening(std::int64_t now, std::uint32_t extra, bool here) noexcept {
     if (opens_by_itself() && !here) return;
     // Not for ever: an executor that drops its tasks leaves everything as it was.
-    for (std::size_t tries = opens_by_itself() ? capacity_ : options_.max_opening; tries != 0 && wants_more(extra);
+    for (std::size_t tries = opens_by_itself() ? capacity() : options_.max_opening; tries != 0 && wants_more(extra);
          --tries) {
       if (!pace_.try_begin(now)) return;
       const std::uint32_t item = reserve();
@@ -804,32 +680,28 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // A place for one more connection; none when there are as many as may be. Counts as a holder.
   std::uint32_t reserve() noexcept {
-    if (!population_.try_enter(max())) return protocol::none;
-    retain();
-    const std::uint32_t item = free_.pop(free_links());
-    if (item != index_stack::none) return item;
-    // Those alive are never more than the slots, and a slot is free before its connection no longer counts as alive.
-    return fresh_.fetch_add(1, std::memory_order_acq_rel);
+    const std::uint32_t item = connections_.reserve(max());
+    if (item != protocol::none) retain();
+    return item;
   }
 
   void vacate(std::uint32_t item) noexcept {
-    population_.leave();
+    connections_.alive().leave();
     depart(item);
   }
 
   // Makes a connection in a reserved place, and lends or keeps it. Counts as opening until then.
   bool open(std::uint32_t item, std::int64_t now) noexcept {
-    const callers_code_scope scope{*this};
+    const background scope{*this};
     std::exception_ptr cause;
     if ((lending_.flags() & protocol::closed) != 0) {
       pace_.abandoned();
       vacate(item);
       return false;
     }
-    if (!make_here(item, now, cause)) {
+    if (!connections_.make(item, now, cause)) {
       (void)caught([&] { last_error_.publish(std::move(cause)); });
-      splitmix64 random{process_seed() + failures_.load(std::memory_order_relaxed)};
-      pace_.failed(clock_(), random());
+      pace_.failed(clock_(), connections_.failure_bits());
       vacate(item);
       if (options_.fail_fast) lending_.refuse_all(protocol::failed, waker());
       housekeeping_.raise();
@@ -840,61 +712,22 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     return true;
   }
 
-  bool make_here(std::uint32_t item, std::int64_t asked, std::exception_ptr& cause) noexcept {
-    slot& s = slots_[item];
-    const std::uint32_t generation = generation_.load(std::memory_order_seq_cst);
-    bool made = make_->make(s.place(), cause);
-    if (made && options_.on_create) {
-      cause = caught([&] { options_.on_create(s.value()); });
-      if (cause != nullptr) {
-        std::destroy_at(&s.value());
-        made = false;
-      }
-    }
-    if (made) {
-      const std::int64_t now = std::max(clock_(), asked);
-      splitmix64 random{process_seed() ^ mix_bits(created_.load(std::memory_order_relaxed) << 20 | item)};
-      s.born.store(now, std::memory_order_relaxed);
-      s.last_used.store(now, std::memory_order_relaxed);
-      s.checked_at.store(now, std::memory_order_relaxed);
-      s.dies_at = from(now, options_.max_lifetime.count());
-      s.retire_at.store(from(now, drawn(options_.max_lifetime.count(), random)), std::memory_order_relaxed);
-      s.keepalive.store(drawn(options_.keepalive.count(), random), std::memory_order_relaxed);
-      s.generation.store(generation, std::memory_order_relaxed);
-      s.lent_since.store(0, std::memory_order_relaxed);
-      s.open.store(true, std::memory_order_release);
-      count(created_);
-    } else {
-      count(failures_);
-    }
-    return made;
-  }
-
   std::exception_ptr last_error() const noexcept {
     const auto error = last_error_.try_read();
     return error ? *error : nullptr;
   }
 
-  static std::int64_t from(std::int64_t now, std::int64_t d) noexcept {
-    constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-    return d > 0 && now < never - d ? now + d : never;
-  }
-
-  std::int64_t drawn(std::int64_t d, splitmix64& random) const noexcept {
-    if (d <= 0) return 0;
-    return d - static_cast<std::int64_t>(options_.jitter * random_unit(random) * static_cast<double>(d));
-  }
-
   // ---- closing
+
+  // Closes a connection of ours.
+  void close_connection(std::uint32_t item, close_cause cause) noexcept {
+    connections_.alive().leave();
+    dispose(item, cause);
+  }
 
   // Closes a connection of ours, which counts as leaving. The caller keeps the machine alive.
   BANYAN_COLD void dispose(std::uint32_t item, close_cause cause) noexcept {
-    slot& s = slots_[item];
-    s.open.store(false, std::memory_order_relaxed);
-    s.lent_since.store(0, std::memory_order_relaxed);
-    if (options_.on_close) (void)caught([&] { options_.on_close(s.value()); });
-    std::destroy_at(&s.value());
-    count(closed_[static_cast<std::size_t>(cause)]);
+    connections_.destroy(item, cause);
     retain();
     depart(item);
     ensure_opening(clock_(), 0, false);
@@ -903,21 +736,15 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // The slot is free, then the place, then the holder is gone.
   void depart(std::uint32_t item) noexcept {
-    free_.push(item, free_links());
-    population_.left();
+    connections_.vacate(item);
     if ((lending_.flags() & protocol::closed) != 0) departures_.raise();
     release();
   }
 
   void dispose_idle() noexcept {
     for (std::uint32_t item = lending_.take_any(near()); item != protocol::none; item = lending_.take_any(near())) {
-      population_.leave();
-      dispose(item, close_cause::closed);
+      close_connection(item, close_cause::closed);
     }
-  }
-
-  auto free_links() noexcept {
-    return [this](std::uint32_t i) -> std::atomic<std::uint32_t>& { return slots_[i].free_link; };
   }
 
   // ---- maintenance
@@ -937,29 +764,27 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   // Returns how many more are to be opened, so that those that are to retire can.
   std::uint32_t look_at_connections(std::int64_t now) noexcept {
     std::uint32_t replacements = 0;
-    for (std::uint32_t i = 0; i < used_slots(); ++i) {
-      slot& s = slots_[i];
-      if (!s.open.load(std::memory_order_acquire)) continue;
-      const std::int64_t since = s.lent_since.load(std::memory_order_relaxed);
-      if (since != 0) {
-        look_for_leak(s, now - since);
+    for (std::uint32_t i = 0; i < connections_.numbers(); ++i) {
+      if (!connections_.is_open(i)) continue;
+      if (connections_.is_lent(i)) {
+        connections_.look_for_leak(i, now);
         continue;
       }
-      const bool expired = now >= s.retire_at.load(std::memory_order_relaxed);
-      if (!evicted(s) && !expired && !surplus() && !idle_too_long(s, now) && !to_keep_alive(s, now)) continue;
+      if (!connections_.evicted(i) && !connections_.expired(i, now) && !connections_.surplus(max()) &&
+          !connections_.idle_too_long(i, now, min()) && !connections_.to_keep_alive(i, now)) {
+        continue;
+      }
       if (!lending_.take_this(i)) continue;
-      if (evicted(s)) {
-        population_.leave();
-        dispose(i, close_cause::evicted);
-      } else if (population_.staying() > max() && population_.try_leave(max())) {
+      if (connections_.evicted(i)) {
+        close_connection(i, close_cause::evicted);
+      } else if (connections_.surplus(max()) && connections_.alive().try_leave(max())) {
         dispose(i, close_cause::surplus);
-      } else if (idle_too_long(s, now) && population_.try_leave(min())) {
+      } else if (connections_.idle_too_long(i, now, min()) && connections_.alive().try_leave(min())) {
         dispose(i, close_cause::idle);
-      } else if (now >= s.retire_at.load(std::memory_order_relaxed) && may_retire(replacements)) {
+      } else if (connections_.expired(i, now) && may_retire(replacements)) {
         dispose(i, close_cause::expired);
-      } else if (to_keep_alive(s, now) && !keep_alive(s, now)) {
-        population_.leave();
-        dispose(i, close_cause::invalid);
+      } else if (connections_.to_keep_alive(i, now) && !connections_.keep_alive(i, now)) {
+        close_connection(i, close_cause::invalid);
       } else {
         make_idle(i);
       }
@@ -969,46 +794,20 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // Where there is room, the one that follows comes first; where there is none, one at a time makes room.
   bool may_retire(std::uint32_t& replacements) noexcept {
-    if (population_.try_leave(min())) return true;
-    if (population_.alive() < max()) {
+    if (connections_.alive().try_leave(min())) return true;
+    if (connections_.alive().alive() < max()) {
       ++replacements;
       return false;
     }
     if (pace_.opening() != 0) return false;
-    population_.leave();
+    connections_.alive().leave();
     return true;
   }
 
-  bool surplus() const noexcept { return population_.staying() > max(); }
-  bool idle_too_long(const slot& s, std::int64_t now) const noexcept {
-    const std::int64_t limit = options_.idle_timeout.count();
-    return limit > 0 && now - s.last_used.load(std::memory_order_relaxed) >= limit && population_.staying() > min();
-  }
-  bool to_keep_alive(const slot& s, std::int64_t now) const noexcept {
-    const std::int64_t after = s.keepalive.load(std::memory_order_relaxed);
-    const std::int64_t last =
-        std::max(s.checked_at.load(std::memory_order_relaxed), s.last_used.load(std::memory_order_relaxed));
-    return after > 0 && options_.validate && now - last >= after;
-  }
-  bool keep_alive(slot& s, std::int64_t now) noexcept {
-    s.checked_at.store(now, std::memory_order_relaxed);
-    return still_valid(s);
-  }
-
-  void look_for_leak(slot& s, std::int64_t out) noexcept {
-    if (options_.leak_threshold.count() <= 0 || out < options_.leak_threshold.count()) return;
-    if (s.leak_told.exchange(true, std::memory_order_relaxed)) return;
-    count(leaks_);
-    const pool_leak leak{s.tag.load(std::memory_order_relaxed), std::chrono::nanoseconds{out}};
-    if (options_.on_leak) (void)caught([&] { options_.on_leak(leak); });
-  }
-
   const pool_options<T> options_;
-  const std::unique_ptr<connection_maker<T>> make_;
   const clock_function clock_;
-  const std::uint32_t capacity_;
 
-  zeroed_array<slot> slots_;
+  pool_connections<T> connections_;
   zeroed_array<std::atomic<std::uint64_t>> places_;
   zeroed_array<claim_entry<>> idle_entries_;
   zeroed_array<claim_entry<>> waiting_entries_;
@@ -1016,14 +815,10 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   zeroed_array<protocol::nook> nooks_;
   protocol lending_;
 
-  alignas(cache_line_size) population<> population_;
-  opening_pace<> pace_;
-  index_stack free_;
-  std::atomic<std::uint32_t> fresh_{0};
+  alignas(cache_line_size) opening_pace<> pace_;
   std::atomic<std::uint32_t> min_;
   std::atomic<std::uint32_t> max_;
-  std::atomic<std::uint32_t> generation_{0};
-  std::atomic<std::uint32_t> inside_{0};   // threads in a callers_code_scope
+  callers_code callers_code_;
   std::atomic<std::uint64_t> holders_{1};  // the pool itself
 
   std::atomic<bool> maintaining_{false};
@@ -1033,14 +828,9 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   signal departures_;
   published<std::exception_ptr> last_error_;
 
-  std::atomic<std::uint64_t> created_{0};
-  std::atomic<std::uint64_t> failures_{0};
-  std::atomic<std::uint64_t> closed_[close_causes]{};
   std::atomic<std::uint64_t> timeouts_{0};
   std::atomic<std::uint64_t> cancelled_{0};
-  std::atomic<std::uint64_t> leaks_{0};
   duration_histogram waits_;
-  duration_histogram usage_;
 };
 
 }  // namespace banyan::detail

@@ -6,6 +6,7 @@
 
 #include <banyan/core/clock.hpp>
 #include <banyan/core/expected.hpp>
+#include <banyan/pool/detail/in_turn.hpp>
 #include <banyan/pool/lease.hpp>
 #include <banyan/pool/pool_error.hpp>
 
@@ -14,7 +15,7 @@ namespace banyan::detail {
 /// An asynchronous request. It is shared by the one who asked, who may cancel, and by the pool, which answers it once
 /// or drops it.
 template <class T>
-class pool_request {
+class pool_request : public in_turn::step {
  public:
   using answer = expected<lease<T>, pool_error>;
 
@@ -26,6 +27,9 @@ class pool_request {
   pool_request& operator=(const pool_request&) = delete;
 
   virtual void answered(answer&& result) noexcept = 0;
+
+  /// Its turn to be answered on this thread has come.
+  void run() noexcept final { machine_.conclude(*this); }
 
   void unref() noexcept {
     // (1) acquire, release: the last one sees what the other did.
@@ -39,8 +43,6 @@ class pool_request {
 
   /// The place in the waiting list; changes when what was given proved useless.
   std::atomic<std::uint64_t> place{0};
-  /// For one that had to wait in line of answers on this thread.
-  pool_request* next_answer = nullptr;
   /// What it was given, until it is answered: an item or one of the refusals.
   std::uint32_t given = 0;
   /// The executor has dropped it.

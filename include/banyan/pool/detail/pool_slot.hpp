@@ -18,7 +18,6 @@ struct alignas(alignof(T) > cache_line_size ? alignof(T) : cache_line_size) pool
   std::atomic<std::int64_t> lent_since{0};  // 0: not lent
   std::atomic<const char*> tag{nullptr};
   std::atomic<std::int64_t> last_used{0};
-  std::atomic<std::int64_t> born{0};
   std::atomic<std::int64_t> retire_at{0};   // the drawn lifetime's end
   std::atomic<std::int64_t> checked_at{0};  // last use or validation in the background
   std::atomic<std::int64_t> keepalive{0};   // the drawn time

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace banyan {
+
+enum class circuit_state : std::uint8_t {
+  closed,       ///< calls go through and are counted
+  open,         ///< calls are refused until `open_for` is over
+  half_open,    ///< some calls are let through to see
+  forced_open,  ///< calls are refused until somebody says otherwise
+  disabled,     ///< calls go through and are not counted
+};
+
+namespace detail {
+
+/// State, generation, and since when, in one word; and a word of counts of the probes of a half-open generation. Every
+/// change of state is a compare-exchange that makes a new generation, from 1 to 65535 and round again; what belongs to
+/// an earlier one is void by that.
+///
+/// Lock-free: a repetition means that another call changed a word.
+class breaker_state {
+ public:
+  struct view {
+    circuit_state state = circuit_state::closed;
+    std::uint16_t generation = 1;
+    std::uint64_t since = 0;  // of 2^45
+  };
+
+  struct probes {
+    std::uint32_t issued = 0;
+    std::uint32_t returned = 0;
+    std::uint32_t failed = 0;
+    std::uint32_t slow = 0;
+  };
+  static constexpr std::uint32_t most_probes = 1023;
+
+  [[nodiscard]] view look() const noexcept {
+    // (1) acquire: pairs with the release in (2): who sees a state sees what was done before it began.
+    return unpacked(state_.load(std::memory_order_acquire));
+  }
+
+  /// To `to`, if nothing has changed since `from` was looked at.
+  bool change(const view& from, circuit_state to, std::uint64_t now) noexcept {
+    std::uint64_t expected = packed(from);
+    // (2) release: pairs with (1).
+    return state_.compare_exchange_strong(expected, packed({to, after(from.generation), now}),
+                                          std::memory_order_acq_rel, std::memory_order_relaxed);
+  }
+
+  /// One more probe of `generation`, if there are fewer than `most`.
+  bool issue(std::uint16_t generation, std::uint32_t most) noexcept {
+    std::uint64_t seen = probes_.load(std::memory_order_relaxed);
+    for (;;) {
+      probes next = counts(seen, generation);
+      // A word of a later generation: the caller is late. Generations come in a row, so half of them are later.
+      if (next.issued >= most || is_later(generation_of(seen), generation)) return false;
+      ++next.issued;
+      if (probes_.compare_exchange_weak(seen, packed(generation, next), std::memory_order_relaxed)) return true;
+    }
+  }
+
+  /// A probe is back; the counts with it, or none when its generation is over.
+  probes give_back(std::uint16_t generation, bool counted, bool failed, bool slow) noexcept {
+    std::uint64_t seen = probes_.load(std::memory_order_relaxed);
+    for (;;) {
+      if (generation_of(seen) != generation) return {};
+      probes next = counts(seen, generation);
+      if (counted) {
+        ++next.returned;
+        next.failed += failed ? 1 : 0;
+        next.slow += slow ? 1 : 0;
+      } else if (next.issued > 0) {
+        --next.issued;
+      }
+      if (probes_.compare_exchange_weak(seen, packed(generation, next), std::memory_order_relaxed)) return next;
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t since_mask = (std::uint64_t{1} << 45) - 1;
+
+  static constexpr std::uint16_t after(std::uint16_t generation) noexcept {
+    return generation == 65'535 ? std::uint16_t{1} : static_cast<std::uint16_t>(generation + 1);
+  }
+  static constexpr bool is_later(std::uint16_t a, std::uint16_t than) noexcept {
+    const auto ahead = static_cast<std::uint16_t>(a - than);
+    return a != 0 && ahead != 0 && ahead < 32'768;
+  }
+
+  static constexpr std::uint64_t packed(const view& v) noexcept {
+    return (std::uint64_t{static_cast<std::uint8_t>(v.state)} << 61) | (std::uint64_t{v.generation} << 45) |
+           (v.since & since_mask);
+  }
+  static constexpr view unpacked(std::uint64_t word) noexcept {
+    return {static_cast<circuit_state>(word >> 61), static_cast<std::uint16_t>(word >> 45), word & since_mask};
+  }
+
+  static constexpr std::uint16_t generation_of(std::uint64_t word) noexcept {
+    return static_cast<std::uint16_t>(word >> 40);
+  }
+  static constexpr std::uint64_t packed(std::uint16_t generation, const probes& p) noexcept {
+    return (std::uint64_t{generation} << 40) | (std::uint64_t{p.issued} << 30) | (std::uint64_t{p.returned} << 20) |
+           (std::uint64_t{p.failed} << 10) | p.slow;
+  }
+  static constexpr probes counts(std::uint64_t word, std::uint16_t generation) noexcept {
+    if (generation_of(word) != generation) return {};
+    const auto part = [word](unsigned at) { return static_cast<std::uint32_t>(word >> at) & 1023U; };
+    return {part(30), part(20), part(10), part(0)};
+  }
+
+  std::atomic<std::uint64_t> state_{packed(view{})};
+  std::atomic<std::uint64_t> probes_{0};
+};
+
+}  // namespace detail
+
+}  // namespace banyan
