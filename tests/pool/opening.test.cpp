@@ -281,20 +281,20 @@ TEST_CASE("pool opening: fifty at once share the few that are opened meanwhile",
 
 TEST_CASE("pool opening: while a factory hangs, others are served by what comes back", "[pool]") {
   census people;
-  std::atomic<bool> hang{false};
+  std::atomic<bool> hang{true};
+  std::atomic<int> calls{0};
   std::atomic<int> hanging{0};
   auto o = by_hand(1, 3);
   o.maintenance = banyan::pool_maintenance::housekeeper;
   connection_pool<stub> pool{[&]() -> stub {
+                               if (++calls == 1) return stub{people};
                                ++hanging;
                                while (hang) std::this_thread::sleep_for(1ms);
-                               --hanging;
                                return stub{people};
                              },
                              o};
   auto first = pool.acquire();
   REQUIRE(first);
-  hang = true;
   std::atomic<int> served{0};
   {
     std::vector<joining_thread> threads;

@@ -120,6 +120,9 @@ class object_pool {
     options.max = given.max;
     options.idle_timeout = options.max_lifetime = options.keepalive = std::chrono::nanoseconds{0};
     options.max_opening = given.max;
+    // Time stands still here, so a pause would have no end: who waits is told that making one failed, as who does not.
+    options.backoff_base = options.backoff_cap = std::chrono::nanoseconds{0};
+    options.fail_fast = true;
     options.on_return = std::move(given.reset);
     options.order = given.order;
     options.fairness = given.fairness;
