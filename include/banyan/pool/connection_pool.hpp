@@ -82,8 +82,11 @@ class connection_pool {
   ~connection_pool() {
     (void)machine_->close(steady_clock::now());
     machine_->stop_maintenance();
+    const bool all_out = machine_->wait_for_background(steady_clock::now() + bounded(acquire_timeout_));
+    if (!all_out) machine_.get_deleter().patience = {};  // once is enough
     if (!housekeeper_.joinable()) return;
-    if (housekeeper_.get_id() == std::this_thread::get_id()) {  // a callback of a request that timed out
+    // Not for one that hangs in a hook, nor by a callback that runs on it; it keeps what it needs.
+    if (!all_out || housekeeper_.get_id() == std::this_thread::get_id()) {
       housekeeper_.detach();
     } else {
       housekeeper_.join();

@@ -10,7 +10,7 @@ namespace banyan::detail {
 ///
 ///     up:    limit = most
 ///     failure:  limit = 1, and nothing begins before a pause that doubles with each failure
-///     success:  limit = twice what it was, up to most
+///     success:  limit = twice what it was, up to most; not while what is opened proves useless
 ///
 /// Lock-free, O(1). Times are ticks of one clock, in nanoseconds.
 template <template <class> class Atomic = std::atomic>
@@ -32,29 +32,21 @@ class opening_pace {
     return true;
   }
 
-  void succeeded() noexcept {
+  /// `forgive`: the failures before are over.
+  void succeeded(bool forgive = true) noexcept {
     std::uint64_t word = word_.load(std::memory_order_relaxed);
     std::uint64_t next = 0;
     do {
       const std::uint64_t limit = limit_in(word) * 2;
-      next = word_of(opening_in(word) - 1, limit < most_ ? limit : most_, 0);
+      next = forgive ? word_of(opening_in(word) - 1, limit < most_ ? limit : most_, 0) : word - 1;
     } while (!word_.compare_exchange_weak(word, next, std::memory_order_relaxed));
   }
 
   /// `random` has 64 random bits.
-  void failed(std::int64_t now, std::uint64_t random) noexcept {
-    std::uint64_t word = word_.load(std::memory_order_relaxed);
-    std::uint64_t failures = 0;
-    do {
-      failures = failures_in(word) < 63 ? failures_in(word) + 1 : 63;
-    } while (!word_.compare_exchange_weak(word, word_of(opening_in(word) - 1, 1, failures), std::memory_order_relaxed));
-    std::int64_t pause = base_;
-    for (std::uint64_t i = 1; i < failures && pause < cap_; ++i) pause *= 2;
-    if (pause > cap_) pause = cap_;
-    const auto less =
-        static_cast<std::int64_t>(static_cast<double>(random >> 11) * 0x1p-53 * static_cast<double>(pause) / 2);
-    not_before_.store(now + pause - less, std::memory_order_relaxed);
-  }
+  void failed(std::int64_t now, std::uint64_t random) noexcept { fail(now, random, 1); }
+
+  /// What was opened before proved useless: as a failure, of none that is being opened.
+  void set_back(std::int64_t now, std::uint64_t random) noexcept { fail(now, random, 0); }
 
   void abandoned() noexcept { word_.fetch_sub(1, std::memory_order_relaxed); }
 
@@ -70,6 +62,21 @@ class opening_pace {
   static std::uint64_t opening_in(std::uint64_t word) noexcept { return word & 0xffff; }
   static std::uint64_t limit_in(std::uint64_t word) noexcept { return word >> 16 & 0xffff; }
   static std::uint64_t failures_in(std::uint64_t word) noexcept { return word >> 32; }
+
+  void fail(std::int64_t now, std::uint64_t random, std::uint64_t ended) noexcept {
+    std::uint64_t word = word_.load(std::memory_order_relaxed);
+    std::uint64_t failures = 0;
+    do {
+      failures = failures_in(word) < 63 ? failures_in(word) + 1 : 63;
+    } while (
+        !word_.compare_exchange_weak(word, word_of(opening_in(word) - ended, 1, failures), std::memory_order_relaxed));
+    std::int64_t pause = base_;
+    for (std::uint64_t i = 1; i < failures && pause < cap_; ++i) pause *= 2;
+    if (pause > cap_) pause = cap_;
+    const auto less =
+        static_cast<std::int64_t>(static_cast<double>(random >> 11) * 0x1p-53 * static_cast<double>(pause) / 2);
+    not_before_.store(now + pause - less, std::memory_order_relaxed);
+  }
 
   std::uint64_t most_;
   std::int64_t base_;

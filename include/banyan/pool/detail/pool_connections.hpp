@@ -61,8 +61,8 @@ class pool_connections {
   [[nodiscard]] std::uint32_t numbers() const noexcept {
     return std::min(fresh_.load(std::memory_order_acquire), capacity_);
   }
-  [[nodiscard]] population<>& alive() noexcept { return population_; }
-  [[nodiscard]] const population<>& alive() const noexcept { return population_; }
+  [[nodiscard]] population<>& headcount() noexcept { return population_; }
+  [[nodiscard]] const population<>& headcount() const noexcept { return population_; }
 
   /// A place for one more; none when there are `most`.
   [[nodiscard]] std::uint32_t reserve(std::uint32_t most) noexcept {
@@ -101,6 +101,7 @@ class pool_connections {
     splitmix64 random{process_seed() ^ mix_bits(created_.load(std::memory_order_relaxed) << 20 | item)};
     s.last_used.store(now, std::memory_order_relaxed);
     s.checked_at.store(now, std::memory_order_relaxed);
+    s.proven = false;
     s.dies_at = from(now, options_.max_lifetime.count());
     s.retire_at.store(from(now, drawn(options_.max_lifetime.count(), random)), std::memory_order_relaxed);
     s.keepalive.store(drawn(options_.keepalive.count(), random), std::memory_order_relaxed);
@@ -133,23 +134,30 @@ class pool_connections {
     return !evicted(s) && now < s.dies_at && !to_validate(s, now) && !options_.on_borrow;
   }
 
-  /// Why it may not be lent; nothing when it may. Asks `validate` and `on_borrow`.
-  [[nodiscard]] std::optional<close_cause> refusal(std::uint32_t item, std::int64_t now) noexcept {
+  /// Why it may not be lent; nothing when it may. Asks `validate` and `on_borrow`; `cause` is what they threw.
+  [[nodiscard]] std::optional<close_cause> refusal(std::uint32_t item, std::int64_t now,
+                                                   std::exception_ptr& cause) noexcept {
     slot& s = slots_[item];
     if (evicted(s)) return close_cause::evicted;
     if (now >= s.dies_at) return close_cause::expired;
-    if (to_validate(s, now) && !still_valid(item)) return close_cause::invalid;
-    if (options_.on_borrow && caught([&] { options_.on_borrow(s.value()); }) != nullptr) return close_cause::invalid;
+    if (to_validate(s, now) && !still_valid(item, cause)) return close_cause::invalid;
+    if (options_.on_borrow) cause = caught([&] { options_.on_borrow(s.value()); });
+    if (cause != nullptr) return close_cause::invalid;
     return std::nullopt;
   }
 
-  BANYAN_ALWAYS_INLINE void begin_use(std::uint32_t item, const char* tag, std::int64_t now) noexcept {
+  /// Whether it has been lent before.
+  [[nodiscard]] bool proven(std::uint32_t item) const noexcept { return slots_[item].proven; }
+
+  /// True: for the first time.
+  BANYAN_ALWAYS_INLINE bool begin_use(std::uint32_t item, const char* tag, std::int64_t now) noexcept {
     slot& s = slots_[item];
     const std::uint64_t before = s.lendings.load(std::memory_order_relaxed);
     s.lendings.store(before + 1, std::memory_order_relaxed);
     s.precise_start = (before & sample_mask) == 0 ? steady_clock::now().time_since_epoch().count() : 0;
     s.tag.store(tag, std::memory_order_relaxed);
     s.lent_since.store(now != 0 ? now : 1, std::memory_order_relaxed);
+    return !std::exchange(s.proven, true);
   }
 
   BANYAN_ALWAYS_INLINE void end_use(std::uint32_t item, std::int64_t now) noexcept {
@@ -214,7 +222,8 @@ class pool_connections {
   /// Asks `validate`. The caller has it.
   [[nodiscard]] bool keep_alive(std::uint32_t item, std::int64_t now) noexcept {
     slots_[item].checked_at.store(now, std::memory_order_relaxed);
-    return still_valid(item);
+    std::exception_ptr cause;
+    return still_valid(item, cause);
   }
 
   /// Reports one that is lent, if it has been for too long, once.
@@ -261,9 +270,10 @@ class pool_connections {
   BANYAN_ALWAYS_INLINE bool to_validate(const slot& s, std::int64_t now) const noexcept {
     return options_.validate && now - s.last_used.load(std::memory_order_relaxed) >= options_.validate_after.count();
   }
-  bool still_valid(std::uint32_t item) noexcept {
+  bool still_valid(std::uint32_t item, std::exception_ptr& cause) noexcept {
     bool valid = false;
-    return caught([&] { valid = options_.validate(slots_[item].value()); }) == nullptr && valid;
+    cause = caught([&] { valid = options_.validate(slots_[item].value()); });
+    return cause == nullptr && valid;
   }
 
   static std::int64_t from(std::int64_t now, std::int64_t d) noexcept {

@@ -86,7 +86,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     if (got.attention == 0 && got.item != protocol::none && admit(got.item, now)) [[likely]] {
       return answer{lend(got.item, tag, now)};
     }
-    return try_borrow_with_care(got, tag, now);
+    return try_borrow_with_care(got, tag, now, steady_clock::time_point::max());
   }
 
   /// Blocks for `timeout` at most, in the system's steady time.
@@ -213,7 +213,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     dispose_idle();
     for (;;) {
       const std::uint32_t seen = departures_.seen();
-      if (connections_.alive().alive() == 0) return true;
+      if (connections_.headcount().alive() == 0) return true;
       if (steady_clock::now() >= deadline) return false;
       departures_.wait_until(seen, deadline);
     }
@@ -221,10 +221,11 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   /// After `close` and `stop_maintenance`: until no other thread is inside the factory or a hook in the background, for
   /// the one who made the pool to go on destroying what these use.
-  void wait_for_background(steady_clock::time_point deadline) noexcept {
+  bool wait_for_background(steady_clock::time_point deadline) noexcept {
     for (;;) {
       const std::uint32_t seen = departures_.seen();
-      if (!callers_code_.others_inside() || steady_clock::now() >= deadline) return;
+      if (!callers_code_.others_inside()) return true;
+      if (steady_clock::now() >= deadline) return false;
       departures_.wait_until(seen, deadline);
     }
   }
@@ -241,7 +242,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     while (connections_.surplus(max)) {
       const std::uint32_t item = lending_.take_any(near());
       if (item == protocol::none) break;
-      if (!connections_.alive().try_leave(max)) {
+      if (!connections_.headcount().try_leave(max)) {
         make_idle(item);
         break;
       }
@@ -399,28 +400,34 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   // ---- lending and taking back
 
   // From where the fast path gave up: an item that `admit` refused and closed, one that came with attention, or none.
-  BANYAN_COLD answer try_borrow_with_care(protocol::taken got, const char* tag, std::int64_t now) noexcept {
+  // Ends at `deadline`: it may take one validation after the other to find a connection that works.
+  BANYAN_COLD answer try_borrow_with_care(protocol::taken got, const char* tag, std::int64_t now,
+                                          steady_clock::time_point deadline) noexcept {
     bool refused = got.attention == 0;
     for (;; got = lending_.take(near(), waker())) {
       if (got.item == protocol::none) return nothing_idle(got.attention, now);
-      if (std::exchange(refused, false)) continue;
+      if (std::exchange(refused, false)) {
+        if (steady_clock::now() >= deadline) return unexpected{pool_error{pool_errc::exhausted}};
+        continue;
+      }
       if ((got.attention & protocol::closed) != 0) {
         close_connection(got.item, close_cause::closed);
         dispose_idle();
         return unexpected{pool_error{pool_errc::closed}};
       }
       if (admit(got.item, now)) return answer{lend(got.item, tag, now)};
+      refused = true;
     }
   }
 
   BANYAN_COLD answer borrow_with_care(protocol::taken first, const char* tag, std::chrono::nanoseconds timeout,
                                       std::int64_t now) noexcept {
-    {
-      answer got = try_borrow_with_care(first, tag, now);
-      if (got || got.error() == pool_errc::closed) return got;
-    }
     const auto began = steady_clock::now();
     const auto deadline = after(began, timeout);
+    {
+      answer got = try_borrow_with_care(first, tag, now, deadline);
+      if (got || got.error() == pool_errc::closed) return got;
+    }
     for (bool at_front = false;; at_front = true) {
       const ticket place = lending_.prepare_to_wait(waiting_thread, at_front ? protocol::none : most_waiting());
       if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
@@ -460,13 +467,23 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   BANYAN_COLD bool admit_with_care(std::uint32_t item, std::int64_t now) noexcept {
-    const auto refusal = connections_.refusal(item, now);
-    if (refusal) close_connection(item, *refusal);
-    return !refusal;
+    std::exception_ptr cause;
+    const auto refusal = connections_.refusal(item, now, cause);
+    if (!refusal) return true;
+    // New ones that nobody could use are no success: opening one after the other would be a storm.
+    if (*refusal == close_cause::invalid && !connections_.proven(item)) {
+      tell(std::move(cause));
+      refused_new_.fetch_add(1, std::memory_order_relaxed);
+      pace_.set_back(clock_(), connections_.failure_bits());
+    }
+    close_connection(item, *refusal);
+    return false;
   }
 
   BANYAN_ALWAYS_INLINE lease<T> lend(std::uint32_t item, const char* tag, std::int64_t now) noexcept {
-    connections_.begin_use(item, tag, now);
+    if (connections_.begin_use(item, tag, now)) [[unlikely]] {
+      first_use();
+    }
     return lease<T>{*this, item};
   }
 
@@ -611,8 +628,8 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     if ((flags & protocol::closed) != 0) return false;
     // While it is suspended those who wait may have what is idle afterwards; what they lack is opened then.
     return ((flags & protocol::suspended) == 0 && lending_.waiting() + extra > pace_.opening() &&
-            connections_.alive().alive() < max()) ||
-           connections_.alive().staying() < min();
+            connections_.headcount().alive() < max()) ||
+           connections_.headcount().staying() < min();
   }
 
   void ensure_opening(std::int64_t now, std::uint32_t extra, bool here) noexcept {
@@ -686,7 +703,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   }
 
   void vacate(std::uint32_t item) noexcept {
-    connections_.alive().leave();
+    connections_.headcount().leave();
     depart(item);
   }
 
@@ -700,16 +717,26 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       return false;
     }
     if (!connections_.make(item, now, cause)) {
-      (void)caught([&] { last_error_.publish(std::move(cause)); });
+      tell(std::move(cause));
       pace_.failed(clock_(), connections_.failure_bits());
       vacate(item);
       if (options_.fail_fast) lending_.refuse_all(protocol::failed, waker());
       housekeeping_.raise();
       return false;
     }
-    pace_.succeeded();
+    // Refused ones have to be followed by one that was of use.
+    pace_.succeeded(refused_new_.load(std::memory_order_relaxed) == 0);
     make_idle(item);
     return true;
+  }
+
+  BANYAN_COLD void first_use() noexcept {
+    refused_new_.store(0, std::memory_order_relaxed);
+    if (last_error() != nullptr) tell(nullptr);
+  }
+
+  void tell(std::exception_ptr cause) noexcept {
+    (void)caught([&] { last_error_.publish(std::move(cause)); });
   }
 
   std::exception_ptr last_error() const noexcept {
@@ -721,7 +748,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // Closes a connection of ours.
   void close_connection(std::uint32_t item, close_cause cause) noexcept {
-    connections_.alive().leave();
+    connections_.headcount().leave();
     dispose(item, cause);
   }
 
@@ -777,9 +804,9 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       if (!lending_.take_this(i)) continue;
       if (connections_.evicted(i)) {
         close_connection(i, close_cause::evicted);
-      } else if (connections_.surplus(max()) && connections_.alive().try_leave(max())) {
+      } else if (connections_.surplus(max()) && connections_.headcount().try_leave(max())) {
         dispose(i, close_cause::surplus);
-      } else if (connections_.idle_too_long(i, now, min()) && connections_.alive().try_leave(min())) {
+      } else if (connections_.idle_too_long(i, now, min()) && connections_.headcount().try_leave(min())) {
         dispose(i, close_cause::idle);
       } else if (connections_.expired(i, now) && may_retire(replacements)) {
         dispose(i, close_cause::expired);
@@ -794,13 +821,13 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // Where there is room, the one that follows comes first; where there is none, one at a time makes room.
   bool may_retire(std::uint32_t& replacements) noexcept {
-    if (connections_.alive().try_leave(min())) return true;
-    if (connections_.alive().alive() < max()) {
+    if (connections_.headcount().try_leave(min())) return true;
+    if (connections_.headcount().alive() < max()) {
       ++replacements;
       return false;
     }
     if (pace_.opening() != 0) return false;
-    connections_.alive().leave();
+    connections_.headcount().leave();
     return true;
   }
 
@@ -828,6 +855,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
   signal departures_;
   published<std::exception_ptr> last_error_;
 
+  std::atomic<std::uint32_t> refused_new_{0};  // in a row, before one was lent
   std::atomic<std::uint64_t> timeouts_{0};
   std::atomic<std::uint64_t> cancelled_{0};
   duration_histogram waits_;

@@ -28,6 +28,7 @@ struct alignas(alignof(T) > cache_line_size ? alignof(T) : cache_line_size) pool
   std::atomic<std::uint32_t> free_link{0};
   std::atomic<bool> open{false};
   std::atomic<bool> leak_told{false};
+  bool proven = false;  // the owner's: it has been lent before
   alignas(T) std::byte storage[sizeof(T)];
 
   [[nodiscard]] void* place() noexcept { return &storage; }
