@@ -144,6 +144,25 @@ TEST_CASE("pool borrowing: validation that throws is a no", "[pool]") {
   CHECK(r.people.most == 1);
 }
 
+TEST_CASE("pool borrowing: who was given a dead one stays first in line", "[pool]") {
+  auto o = by_hand(0, 1);
+  o.validate_after = 0s;
+  o.validate = [](stub& s) { return s.works; };
+  room r{std::move(o)};
+  auto held = r.borrow(1);
+  REQUIRE(held.size() == 1);
+  std::vector<int> order;
+  for (const int who : {1, 2}) {
+    (void)r.pool->acquire_async([&, who](const room::result& got) { order.push_back(got ? who : -who); });
+  }
+  held[0]->works = false;
+  held.clear();
+  CHECK(order.empty());
+  CHECK(r.people.alive == 0);
+  r.pool->maintain();
+  CHECK(order == std::vector<int>{1, 2});
+}
+
 TEST_CASE("pool borrowing: hooks, in order, and what they throw", "[pool]") {
   std::string log;
   char throws = 0;

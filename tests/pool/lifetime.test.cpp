@@ -89,6 +89,15 @@ TEST_CASE("pool lifetime: closing answers all who wait and closes all there are"
   CHECK(s.created == s.closed_in_all());
 }
 
+TEST_CASE("pool lifetime: closing closes idle ones at once", "[pool]") {
+  room r{by_hand(3, 3)};
+  r.pool->maintain();
+  CHECK(r.people.alive == 3);
+  CHECK(r.pool->close());
+  CHECK(r.people.alive == 0);
+  CHECK(r.pool->stats().closed_for(close_cause::closed) == 3);
+}
+
 TEST_CASE("pool lifetime: closing waits for those that are out", "[pool]") {
   room r{by_hand(0, 2)};
   auto out = r.borrow(2);
