@@ -146,8 +146,12 @@ class pool_connections {
     return std::nullopt;
   }
 
-  /// Whether it has been lent before.
-  [[nodiscard]] bool proven(std::uint32_t item) const noexcept { return slots_[item].proven; }
+  /// Whether it was opened just now and has never been lent: what is wrong with it is wrong with opening.
+  [[nodiscard]] bool newborn(std::uint32_t item, std::int64_t now) const noexcept {
+    const slot& s = slots_[item];
+    return !s.proven && now - s.last_used.load(std::memory_order_relaxed) <
+                            std::max<std::int64_t>(options_.validate_after.count(), least_youth);
+  }
 
   /// True: for the first time.
   BANYAN_ALWAYS_INLINE bool begin_use(std::uint32_t item, const char* tag, std::int64_t now) noexcept {
@@ -261,6 +265,7 @@ class pool_connections {
   using slot = pool_slot<T>;
   static constexpr std::size_t least_capacity = 1'024;
   static constexpr std::uint64_t sample_mask = 15;
+  static constexpr std::int64_t least_youth = 100'000'000;  // nanoseconds
 
   static void count(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
 

@@ -399,35 +399,36 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
 
   // ---- lending and taking back
 
-  // From where the fast path gave up: an item that `admit` refused and closed, one that came with attention, or none.
-  // Ends at `deadline`: it may take one validation after the other to find a connection that works.
+  // From the fast path's `got`. Ends at `deadline`: it may take one validation after the other to find a connection
+  // that works.
   BANYAN_COLD answer try_borrow_with_care(protocol::taken got, const char* tag, std::int64_t now,
                                           steady_clock::time_point deadline) noexcept {
-    bool refused = got.attention == 0;
-    for (;; got = lending_.take(near(), waker())) {
-      if (got.item == protocol::none) return nothing_idle(got.attention, now);
-      if (std::exchange(refused, false)) {
-        if (steady_clock::now() >= deadline) return unexpected{pool_error{pool_errc::exhausted}};
-        continue;
-      }
+    // Without attention the fast path has asked already: what it got was refused, and is closed.
+    if (got.attention == 0 && got.item != protocol::none) got = lending_.take(near(), waker());
+    while (got.item != protocol::none) {
       if ((got.attention & protocol::closed) != 0) {
         close_connection(got.item, close_cause::closed);
         dispose_idle();
         return unexpected{pool_error{pool_errc::closed}};
       }
       if (admit(got.item, now)) return answer{lend(got.item, tag, now)};
-      refused = true;
+      if (steady_clock::now() >= deadline) return unexpected{pool_error{pool_errc::exhausted}};
+      got = lending_.take(near(), waker());
     }
+    return nothing_idle(got.attention, now);
   }
 
   BANYAN_COLD answer borrow_with_care(protocol::taken first, const char* tag, std::chrono::nanoseconds timeout,
                                       std::int64_t now) noexcept {
     const auto began = steady_clock::now();
     const auto deadline = after(began, timeout);
+    // One who does not wait takes the time it takes, as `try_borrow`.
+    const auto last_try = timeout.count() > 0 ? deadline : steady_clock::time_point::max();
     {
-      answer got = try_borrow_with_care(first, tag, now, deadline);
+      answer got = try_borrow_with_care(first, tag, now, last_try);
       if (got || got.error() == pool_errc::closed) return got;
     }
+    if (steady_clock::now() >= last_try) return too_late();
     for (bool at_front = false;; at_front = true) {
       const ticket place = lending_.prepare_to_wait(waiting_thread, at_front ? protocol::none : most_waiting());
       if (!place) return unexpected{pool_error{pool_errc::too_many_waiting}};
@@ -435,18 +436,24 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
       empty_if_closed(lending_.join(place, at_front, near(), waker()));
       const std::optional<std::uint32_t> given = wait_for(place, deadline);
       lending_.finish(place);
-      if (!given) {
-        count(timeouts_);
-        return unexpected{pool_error{pool_errc::timeout, last_error()}};
-      }
+      if (!given) return too_late();
       if (*given == protocol::refused) return unexpected{pool_error{pool_errc::closed}};
       if (*given == protocol::failed) return unexpected{pool_error{pool_errc::open_failed, last_error()}};
       const std::int64_t served = clock_();
       const std::uint32_t item = *given == protocol::look_again ? look_again() : *given;
-      if (item == protocol::none || !admit(item, served)) continue;
+      if (item == protocol::none) continue;
+      if (!admit(item, served)) {
+        if (steady_clock::now() < last_try) continue;
+        return too_late();
+      }
       waits_.record(steady_clock::now() - began);
       return answer{lend(item, tag, served)};
     }
+  }
+
+  answer too_late() noexcept {
+    count(timeouts_);
+    return unexpected{pool_error{pool_errc::timeout, last_error()}};
   }
 
   // For a waiter that was told so: what is idle now, if anything is.
@@ -471,7 +478,7 @@ class pool_machine : public hazard_pointer_obj_base<pool_machine<T>> {
     const auto refusal = connections_.refusal(item, now, cause);
     if (!refusal) return true;
     // New ones that nobody could use are no success: opening one after the other would be a storm.
-    if (*refusal == close_cause::invalid && !connections_.proven(item)) {
+    if (*refusal == close_cause::invalid && connections_.newborn(item, now)) {
       tell(std::move(cause));
       refused_new_.fetch_add(1, std::memory_order_relaxed);
       pace_.set_back(clock_(), connections_.failure_bits());
