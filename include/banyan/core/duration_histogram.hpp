@@ -9,8 +9,8 @@
 
 namespace banyan {
 
-/// How durations are distributed, counted in classes, four to an octave: what is read from it is right within 25 %. From
-/// 0 to 2^43 ns, about 2.4 hours; longer ones count as that, negative ones as 0.
+/// How durations are distributed, counted in classes, four to an octave: what is read from it is right within 25 %.
+/// From 0 to 2^43 ns, about 2.4 hours; longer ones count as that, negative ones as 0.
 class duration_distribution {
  public:
   static constexpr std::size_t classes = 4 * 42;

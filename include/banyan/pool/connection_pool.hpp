@@ -168,7 +168,8 @@ class connection_pool {
   static std::int64_t ticks(time_point t) noexcept {
     // So far from the ends that differences, and sums with the longest durations, are still numbers.
     constexpr std::int64_t end = std::int64_t{1} << 61;
-    return std::clamp(std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count(), -end, end);
+    const std::int64_t n = std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
+    return std::clamp(n, -end, end);
   }
 
   static std::chrono::nanoseconds bounded(std::chrono::nanoseconds d) noexcept {

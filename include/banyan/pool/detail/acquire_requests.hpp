@@ -3,7 +3,6 @@
 #include <atomic>
 #include <coroutine>
 #include <cstdint>
-#include <optional>
 #include <utility>
 
 #include <banyan/core/detail/caught.hpp>
@@ -38,12 +37,12 @@ class coroutine_request final : public pool_request<T> {
   using pool_request<T>::pool_request;
 
   void answered(typename pool_request<T>::answer&& result) noexcept override {
-    result_.emplace(std::move(result));
+    result_ = std::move(result);
     // (1) release: pairs with (2), for the result. acquire: the handle was written before the request was made known.
     if (stage_.exchange(resumed, std::memory_order_acq_rel) == waiting) {
       handle_.resume();
     } else {
-      result_.reset();
+      result_ = unanswered();
     }
   }
 
@@ -52,15 +51,17 @@ class coroutine_request final : public pool_request<T> {
   /// The awaiting frame is going. Not at the same time as the resumption: one executor, or strand, runs both.
   void abandon() noexcept { stage_.exchange(abandoned, std::memory_order_acq_rel); }
 
-  [[nodiscard]] typename pool_request<T>::answer take() noexcept { return std::move(*result_); }
+  [[nodiscard]] typename pool_request<T>::answer take() noexcept { return std::exchange(result_, unanswered()); }
 
  private:
+  static typename pool_request<T>::answer unanswered() noexcept { return unexpected{pool_error{pool_errc::cancelled}}; }
+
   static constexpr int waiting = 0;
   static constexpr int resumed = 1;
   static constexpr int abandoned = 2;
 
   std::coroutine_handle<> handle_;
-  std::optional<typename pool_request<T>::answer> result_;
+  typename pool_request<T>::answer result_ = unanswered();
   std::atomic<int> stage_{waiting};
 };
 

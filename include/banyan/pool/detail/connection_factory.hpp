@@ -24,6 +24,11 @@ template <class F, class T>
 concept connection_factory = std::invocable<F&> &&
     (std::same_as<std::invoke_result_t<F&>, T> || maybe_connection<std::invoke_result_t<F&>, T>);
 
+template <class R>
+concept tells_cause = requires(R& result) {
+  { result.error() } -> std::convertible_to<std::exception_ptr>;
+};
+
 /// A connection_maker of a callable.
 template <class T, class F>
 class connection_maker_of final : public connection_maker<T> {
@@ -43,9 +48,7 @@ class connection_maker_of final : public connection_maker<T> {
         if (static_cast<bool>(r)) {
           ::new (where) T(*std::move(r));
           made = true;
-        } else if constexpr (requires {
-                               { r.error() } -> std::convertible_to<std::exception_ptr>;
-                             }) {
+        } else if constexpr (tells_cause<result>) {
           told = r.error();
         }
       }
