@@ -51,7 +51,7 @@ class coroutine_request final : public pool_request<T> {
   /// The awaiting frame is going. Not at the same time as the resumption: one executor, or strand, runs both.
   void abandon() noexcept { stage_.exchange(abandoned, std::memory_order_acq_rel); }
 
-  [[nodiscard]] typename pool_request<T>::answer take() noexcept { return std::exchange(result_, unanswered()); }
+  [[nodiscard]] typename pool_request<T>::answer take() noexcept { return std::move(result_); }
 
  private:
   static typename pool_request<T>::answer unanswered() noexcept { return unexpected{pool_error{pool_errc::cancelled}}; }
