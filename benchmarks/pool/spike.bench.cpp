@@ -130,7 +130,7 @@ void print(const char* name, Make make) {
 
 int main() {
   std::printf("%-34s %8s %12s %10s\n", "", "opened", "median ms", "last ms");
-  for (const std::size_t most : {1, 2, 10}) {
+  for (const std::size_t most : {std::size_t{1}, std::size_t{2}, std::size_t{10}}) {
     print(("connection_pool, max_opening " + std::to_string(most)).c_str(),
           [=] { return std::make_unique<ours>(most); });
   }
