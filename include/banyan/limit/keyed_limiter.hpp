@@ -31,7 +31,7 @@ enum class keyed_limiter_full {
 };
 
 struct keyed_limiter_options {
-  std::uint64_t max_keys = 0;  ///< that are busy at a time; from 1 to 2^40; each costs 11 bytes
+  std::uint64_t max_keys = 0;  ///< that are busy at a time; from 1 to 2^40; each costs 12 bytes
   keyed_limiter_full when_full = keyed_limiter_full::forget;
 };
 
@@ -51,11 +51,11 @@ struct keyed_limiter_options {
 ///   others to do so with, so one key in 5,000 has such a companion. The hash is seeded (see `seeded_hash`): nobody
 ///   outside can choose keys to share with, or to crowd, another key.
 /// - What two threads take that bring the same new key at the same moment may be counted twice.
-/// - `max_keys` busy keys are 12 to a set of 16 on average; 2 % find their set full, see `keyed_limiter_full`. With
+/// - `max_keys` busy keys are 11 to a set of 15 on average; 2 % find their set full, see `keyed_limiter_full`. With
 ///   `forget`, a flood of keys makes the forgotten one's burst available again: hostile keys get no more than the burst
 ///   that each new key gets anyway. Against clients that have addresses without end, limit prefixes: `ipv6_prefix`.
 ///
-/// Rate of a key: at most 2^20 a second; burst at most 2^40. Lock-free, O(1): 16 words, two cache lines, are looked at;
+/// Rate of a key: at most 2^20 a second; burst at most 2^40. Lock-free, O(1): 15 words, two cache lines, are looked at;
 /// an admission is one compare-exchange, a refusal none. Never throws after construction but what the hash throws.
 /// Thread-safe. Eight years after construction time stands still for it.
 template <class Key, class Limiter = token_bucket<>, class Hash = seeded_hash>
@@ -139,7 +139,7 @@ class keyed_limiter<Key, token_bucket<Clock>, Hash> {
 
  private:
   using table = detail::keyed_table;
-  static constexpr std::uint64_t keys_in_set = 12;
+  static constexpr std::uint64_t keys_in_set = 11;
   static constexpr std::uint64_t most_units = (std::uint64_t{1} << table::time_bits) - 1;
 
   // A token is 2^shift units, about a million of which pass in a second, so that 48 bits last.

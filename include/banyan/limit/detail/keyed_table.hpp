@@ -22,18 +22,23 @@ namespace banyan::detail {
 /// before they read, in one order for all: seq_cst). Whoever sees a key twice adds what the later word says to the
 /// first one, and clears the later. That may count something twice, never not at all.
 ///
+/// A clock that is ahead finds words idle that are not so for others. So before such a word is used for another key,
+/// its time is noted as forgotten, for the whole set; and a new key starts from there at the earliest, by whatever
+/// clock. And a key's word that is idle for a caller is not there for it, but it is not cleared either.
+///
 /// Keys of equal fingerprint in one set share a bucket.
 ///
 /// Lock-free: every repetition means that another request changed a word of the set. O(words of a set).
 class keyed_table {
  public:
   static constexpr unsigned time_bits = 48;
-  static constexpr std::size_t ways = 16;
+  static constexpr std::size_t ways = 15;
 
   struct alignas(128) set {
     std::array<std::atomic<std::uint64_t>, ways> words;
+    std::atomic<std::uint64_t> forgotten;  // the latest time of an idle word that was given to another key
   };
-  static_assert(sizeof(set) == 8 * ways);
+  static_assert(sizeof(set) == 8 * (ways + 1));
 
   enum class when_full : std::uint8_t { forget, refuse, admit };
 
@@ -72,7 +77,10 @@ class keyed_table {
       if (full && otherwise == when_full::admit) return {admission(asked.now, asked), true};
       const std::size_t at = full ? seen.oldest : seen.free;
       std::uint64_t word = full ? seen.oldest_word : seen.free_word;
-      const std::uint64_t next = floor + asked.cost;
+      if (!full) note_forgotten(place, time_of(word));
+      // After the look that did not find the key: who gave its word away had noted that before.
+      const std::uint64_t next = later(floor, place.forgotten.load(std::memory_order_seq_cst)) + asked.cost;
+      if (next > asked.now) return {refusal(next, asked), full};
       if (!place.words[at].compare_exchange_strong(word, packed(asked.hash, next), std::memory_order_seq_cst)) continue;
       if (!settled(place, asked, floor)) return {refusal(next, asked), full};
       return {admission(next, asked), full};
@@ -83,7 +91,8 @@ class keyed_table {
   [[nodiscard]] static gcra_outcome look(const set& place, const request& asked) noexcept {
     const std::uint64_t floor = asked.now - asked.tolerance;
     const view seen = look_at(place, asked.hash, floor);
-    const std::uint64_t next = (seen.mine == none ? floor : later(time_of(seen.word), floor)) + asked.cost;
+    const std::uint64_t from = seen.mine == none ? place.forgotten.load(std::memory_order_seq_cst) : time_of(seen.word);
+    const std::uint64_t next = later(from, floor) + asked.cost;
     return next > asked.now ? refusal(next, asked) : admission(next, asked);
   }
 
@@ -136,12 +145,25 @@ class keyed_table {
     bool twice = false;
   };
 
+  static void note_forgotten(set& place, std::uint64_t time) noexcept {
+    std::uint64_t noted = place.forgotten.load(std::memory_order_seq_cst);
+    while (noted < time && !place.forgotten.compare_exchange_weak(noted, time, std::memory_order_seq_cst)) {
+    }
+  }
+
   static view look_at(const set& place, std::uint64_t hash, std::uint64_t floor) noexcept {
     view seen;
+    std::size_t idle = none;
+    std::uint64_t idle_word = 0;
     for (std::size_t i = 0; i < ways; ++i) {
       const std::uint64_t word = place.words[i].load(std::memory_order_seq_cst);
       if (word != 0 && fingerprint(word) == fingerprint_of(hash)) {
-        if (seen.mine == none) {
+        if (time_of(word) <= floor) {
+          if (idle == none) {
+            idle = i;
+            idle_word = word;
+          }
+        } else if (seen.mine == none) {
           seen.mine = i;
           seen.word = word;
         } else {
@@ -158,6 +180,10 @@ class keyed_table {
         seen.oldest_word = word;
       }
     }
+    if (seen.mine == none && idle != none) {
+      seen.mine = idle;
+      seen.word = idle_word;
+    }
     return seen;
   }
 
@@ -167,7 +193,7 @@ class keyed_table {
     std::size_t first = none;
     for (std::size_t i = 0; i < ways; ++i) {
       std::uint64_t word = place.words[i].load(std::memory_order_seq_cst);
-      if (word == 0 || fingerprint(word) != fingerprint_of(hash)) continue;
+      if (fingerprint(word) != fingerprint_of(hash) || time_of(word) <= floor) continue;
       if (first == none) {
         first = i;
         continue;
