@@ -201,7 +201,7 @@ class keyed_table {
       std::uint64_t added = floor;
       for (;;) {
         if (time_of(word) > added) {
-          if (!charge(place.words[first], asked, time_of(word) - added, floor)) return;
+          if (!charge(place.words[first], asked, time_of(word) - added, floor, time_of(word))) return;
           added = time_of(word);
         }
         if (place.words[i].compare_exchange_strong(word, 0, std::memory_order_seq_cst)) break;
@@ -210,13 +210,14 @@ class keyed_table {
     }
   }
 
-  // False when the word is another key's by now.
-  static bool charge(std::atomic<std::uint64_t>& at, const request& asked, std::uint64_t amount,
-                     std::uint64_t floor) noexcept {
+  // False when the word is another key's by now. Not less than `least` in the end: for a clock that is ahead of ours,
+  // that is what the word to be cleared said.
+  static bool charge(std::atomic<std::uint64_t>& at, const request& asked, std::uint64_t amount, std::uint64_t floor,
+                     std::uint64_t least) noexcept {
     std::uint64_t word = at.load(std::memory_order_seq_cst);
     while (word != 0 && fingerprint(word) == fingerprint_of(asked.hash)) {
       // A debt of one full bucket at most: what is counted twice must not add up.
-      const std::uint64_t most = later(time_of(word), floor + 2 * asked.tolerance);
+      const std::uint64_t most = later(later(time_of(word), least), floor + 2 * asked.tolerance);
       const std::uint64_t next = later(time_of(word), floor) + amount;
       if (at.compare_exchange_weak(word, packed(asked.hash, next < most ? next : most), std::memory_order_seq_cst))
         return true;
@@ -232,9 +233,8 @@ class keyed_table {
       join(place, asked, floor);
       seen = look_at(place, asked.hash, floor);
     } while (seen.twice);
-    if (seen.mine == none || time_of(seen.word) <= asked.now) return true;
-    give_back(place, asked.hash, asked.cost);
-    return false;
+    // Refused, it does not give back: by how much the joining raised the word, nobody knows.
+    return seen.mine == none || time_of(seen.word) <= asked.now;
   }
 };
 
