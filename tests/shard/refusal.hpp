@@ -1,34 +1,18 @@
 #pragma once
 
-#include <limits>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
 #include <banyan/shard/shard_id.hpp>
 
-namespace banyan::testing {
+#include "support/refused_field.hpp"
 
-inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-inline constexpr double infinity = std::numeric_limits<double>::infinity();
+namespace banyan::testing {
 
 using ids = std::vector<banyan::shard_id>;
 
 template <class Router>
 ids shards_of(const Router& router) {
   return ids(router.shards().begin(), router.shards().end());
-}
-
-/// The field that `call` refuses; empty when it refuses none.
-template <class Call>
-std::string refused_field(Call call) {
-  try {
-    static_cast<void>(call());
-  } catch (const std::invalid_argument& refused) {
-    const std::string message = refused.what();
-    return message.substr(0, message.find(" = "));
-  }
-  return {};
 }
 
 }  // namespace banyan::testing

@@ -10,9 +10,9 @@
 namespace banyan {
 
 /// What `connection_pool::acquire_awaitable` returns: `co_await` it, once, for an `expected` of a lease. The coroutine
-/// is resumed on the pool's executor, or goes on at once when a connection is idle and needs no validation. A coroutine
+/// is resumed on the pool's executor; without one, on the thread that gives a connection back, or at once. A coroutine
 /// that is destroyed while it waits leaves the line, and what it was about to get is passed on; destroy it where its
-/// executor would resume it, not beside a resumption.
+/// executor would resume it, not beside a resumption. Awaiting and destroying are lock-free, O(1) amortised.
 template <class T>
 class [[nodiscard]] acquire_awaiter {
  public:

@@ -133,7 +133,8 @@ class connection_pool {
     return machine_->close(steady_clock::now() + bounded(patience));
   }
 
-  /// Nobody is served until `resume`: requests wait, and those that do not wait are refused.
+  /// Nobody is served until `resume`: requests wait, and those that do not wait are refused. Lock-free; `suspend` O(1),
+  /// `resume` O(those it serves).
   void suspend() noexcept { machine_->suspend(); }
   void resume() noexcept { machine_->resume(); }
 

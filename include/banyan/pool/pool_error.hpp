@@ -16,7 +16,8 @@ enum class pool_errc {
   out_of_memory,     ///< for the waiting itself
 };
 
-/// Why there is no lease. `cause` is what the factory, or a hook, threw last; null when nothing was thrown.
+/// Why there is no lease. `cause` is what the factory, or a hook that refused a new connection,
+/// threw last; null when nothing was, or when connections have been of use since.
 class pool_error {
  public:
   explicit pool_error(pool_errc code, std::exception_ptr cause = nullptr) noexcept

@@ -34,9 +34,6 @@ class population {
   /// alive, cannot miss each other.
   void left() noexcept { word_.fetch_sub(one_leaving + 1, std::memory_order_seq_cst); }  // (2) release: pairs with (1)
 
-  /// One that was about to leave stays.
-  void stay() noexcept { word_.fetch_sub(one_leaving, std::memory_order_relaxed); }
-
   [[nodiscard]] std::uint32_t alive() const noexcept { return alive_in(word_.load(std::memory_order_seq_cst)); }
   [[nodiscard]] std::uint32_t staying() const noexcept {
     const std::uint64_t word = word_.load(std::memory_order_relaxed);
