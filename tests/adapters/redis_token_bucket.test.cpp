@@ -278,7 +278,10 @@ TEST_CASE("redis_token_bucket: keys are any bytes, apart from each other, and ex
   CHECK(c.command("EXISTS", "p:n").integer() == 0);
   CHECK(bucket.try_acquire("n").remaining() == 1);
   const std::string kept{c.command("GET", "p:n").text().value()};
+  c.command("WATCH", "p:n");
   const auto refused = bucket.try_acquire("n", 2);
+  c.command("MULTI");
+  CHECK(!c.command("EXEC").is_nil());  // as it would be if the key had been written
   CHECK(!refused.allowed());
   CHECK(!refused.never());
   CHECK(refused.remaining() == 1);
