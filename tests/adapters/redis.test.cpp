@@ -242,6 +242,15 @@ TEST_CASE("redis_connection: what a borrower left behind is cleared") {
   CHECK(c.command("EXISTS", "k").integer() == 0);
 }
 
+TEST_CASE("redis_connection: a reset that is refused leaves no answer behind") {
+  own_server other;
+  other.say("-ERR DISCARD without MULTI\r\n-NOPERM unwatch\r\n+OK\r\n");
+  const auto refused = error_of([&] { other.client.reset_session(); });
+  REQUIRE(refused);
+  CHECK(refused->code() == "NOPERM");
+  CHECK(other.client.is_open());
+}
+
 TEST_CASE("redis_connection: an answer that comes late closes the connection") {
   own_server other;
   CHECK(other.client.is_open());

@@ -114,19 +114,20 @@ class redis_connection {
   void reset_session() {
     const auto until = deadline(command_timeout_);
     const std::string database = std::to_string(database_);
-    const std::array<std::string_view, 1> discard{"DISCARD"}, unwatch{"UNWATCH"};
-    const std::array<std::string_view, 2> select{"SELECT", database};
+    const std::string commands = "*1\r\n$7\r\nDISCARD\r\n*1\r\n$7\r\nUNWATCH\r\n*2\r\n$6\r\nSELECT\r\n$" +
+                                 std::to_string(database.size()) + "\r\n" + database + "\r\n";
     if (!is_connected()) detail::client_failure(redis_error::broken("the connection is closed"));
-    for (const std::span<const std::string_view> each :
-         {std::span<const std::string_view>{discard}, std::span<const std::string_view>{unwatch},
-          std::span<const std::string_view>{select}}) {
-      if (const int failure = send(each, until)) detail::client_failure(lost(failure));
-    }
-    for (int i = 0; i < 3; ++i) {
-      const result answered = receive(until);
+    if (const int failure = detail::send_all(context_->fd, commands.data(), commands.size(), until))
+      detail::client_failure(lost(failure));
+    std::array<redis_reply, 3> replies;
+    for (redis_reply& each : replies) {  // all of them, before one of them is looked at
+      result answered = receive(until);
       if (!answered) detail::client_failure(answered.error());
-      // Without a transaction, DISCARD is refused.
-      if (i > 0 && answered->is_error()) detail::client_failure(redis_error::refused(*answered->text()));
+      each = std::move(*answered);
+    }
+    // Without a transaction, DISCARD is refused.
+    for (const redis_reply* each : {&replies[1], &replies[2]}) {
+      if (each->is_error()) detail::client_failure(redis_error::refused(*each->text()));
     }
   }
 
@@ -180,7 +181,6 @@ class redis_connection {
   }
   redis_error lost(int failure) {
     if (failure == ETIMEDOUT) return lost("no answer within the time limit");
-    if (failure == ENOMEM) detail::client_failure(std::bad_alloc{});
     return lost(std::generic_category().message(failure));
   }
 
@@ -196,7 +196,7 @@ class redis_connection {
     }
     char* formatted = nullptr;
     const auto size = redisFormatCommandArgv(&formatted, static_cast<int>(words.size()), texts.data(), sizes.data());
-    if (size < 0) return ENOMEM;
+    if (size < 0) detail::client_failure(std::bad_alloc{});
     struct free_command {
       void operator()(char* command) const noexcept { redisFreeCommand(command); }
     };
