@@ -353,6 +353,44 @@ TEST_CASE("redis_token_bucket: keys that hold something else are left to the fal
   CHECK(c.command("LLEN", "list").integer() == 1);
 }
 
+TEST_CASE("redis_token_bucket: without a connection the fallback decides") {
+  if (server() == nullptr) return;
+  pool_type pool{[] { return connected(); }, {.min = 1, .max = 1}};
+  std::string why;
+  redis_token_bucket bucket{pool,
+                            {.rate = 1,
+                             .burst = 1,
+                             .timeout = 1ms,
+                             .fallback = redis_fallback::admit,
+                             .on_failure = [&](const redis_error& e) { why = e.what(); }}};
+  auto lent = pool.acquire({.timeout = 60s});
+  REQUIRE(lent);
+  CHECK(bucket.try_acquire("k").fallen_back());
+  CHECK(contains(why, "no connection"));
+  CHECK((*lent)->is_alive());
+  pool.close();
+  why.clear();
+  CHECK(bucket.try_acquire("k").fallen_back());
+  CHECK(contains(why, "no connection"));
+  CHECK(bucket.counted().failures == 2);
+  CHECK(bucket.counted().by_fallback == 2);
+}
+
+TEST_CASE("redis_token_bucket: what is no answer of the script is not taken for one") {
+  if (server() == nullptr) return;
+  redis_connection c = connected();
+  const auto outcome = [&](std::string_view script) {
+    return redis_gcra::outcome(c.command("EVAL", script, "0").value());
+  };
+  CHECK(outcome("return {1, 0, 0, 2, 3}").value().credit == 64'000'000'003);
+  CHECK(outcome("return {0, 1, 2, 0, 0}").value().wait == 32'000'000'002);
+  for (const std::string_view wrong :
+       {"return {}", "return 1", "return nil", "return {1, 0, 0, 0}", "return {1, 0, 0, 0, 0, 0}",
+        "return {1, 0, 0, -1, 0}", "return {1, 0, 0, '0', 0}", "return {1, 0, 0, {0}, 0}"}) {
+    CHECK(!outcome(wrong));
+  }
+}
+
 TEST_CASE("redis_token_bucket: a server without memory") {
   if (server() == nullptr) return;
   machine one;
@@ -388,11 +426,12 @@ TEST_CASE("redis_token_bucket: a server that is killed, and comes back") {
   redis_token_bucket admits{one.pool, options(redis_fallback::admit)};
   redis_token_bucket local{one.pool, options(redis_fallback::local)};
   redis_token_bucket* const all[] = {&refuses, &admits, &local};
-  // Its timeout is short, so a slow machine may need several tries.
-  const auto by_redis = [](redis_token_bucket& bucket) {
-    const auto hours_later = std::chrono::steady_clock::now() + 25h;
-    while (bucket.try_acquire("k", 0, hours_later).fallen_back()) {
-    }
+  // Its timeout is short, so a slow machine may need several tries; each comes after the breaker has waited enough.
+  auto later = std::chrono::steady_clock::now();
+  const auto by_redis = [&](redis_token_bucket& bucket) {
+    do {
+      later += 25h;
+    } while (bucket.try_acquire("k", 0, later).fallen_back());
   };
   for (redis_token_bucket* const each : all) by_redis(*each);
 

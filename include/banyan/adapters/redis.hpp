@@ -95,7 +95,7 @@ class redis_connection {
     if (!is_connected()) return unexpected{redis_error::broken("the connection is closed")};
     if (const int failure = send(words, until)) return unexpected{lost(failure)};
     result answered = receive(until);
-    if (answered && answered->is_error()) return unexpected{redis_error::refused(*answered->text())};
+    if (answered && answered->is_error()) return unexpected{redis_error::refused(answered->text().value_or("ERR"))};
     return answered;
   }
 
@@ -127,7 +127,7 @@ class redis_connection {
     }
     // Without a transaction, DISCARD is refused.
     for (const redis_reply* each : {&replies[1], &replies[2]}) {
-      if (each->is_error()) detail::client_failure(redis_error::refused(*each->text()));
+      if (each->is_error()) detail::client_failure(redis_error::refused(each->text().value_or("ERR")));
     }
   }
 
