@@ -50,8 +50,8 @@ class redis_rate_decision : public rate_decision {
 /// - While Redis decides: over any interval of length t, at most burst + rate * t tokens, of all machines together. One
 ///   more burst each time Redis loses the key: a restart without its data, a failover to a replica that had not heard
 ///   of it yet, eviction (`maxmemory-policy`), FLUSHALL. Where the server's clock jumps forward, what flows in during
-///   the jump, at most a burst; where it goes back, the key is refused until the clock has caught up, or for as long as
-///   the burst takes to fill, whichever is less, and in the latter case the way forward again may give another burst.
+///   the jump, at most a burst. Where it goes back, the key is refused until the clock has caught up, if that is no
+///   more than the burst takes to fill; else the bucket is empty then, and going forward again may give another burst.
 /// - With the fallback `local`, besides: local.burst + local.rate * t for each process (as `keyed_limiter` promises),
 /// in
 ///   whatever mixture of the two. With `local` a share of 1/m for each of m processes: what was promised, when all of
@@ -61,7 +61,7 @@ class redis_rate_decision : public rate_decision {
 ///
 /// A decision takes one round trip; two when the server does not have the script, which it then keeps. It takes
 /// `options.timeout` at most, kept to a millisecond, and then the fallback decides. A circuit breaker counts failures:
-/// once it is open Redis is not asked, at no cost but the breaker's; after `breaker.open_for` one call tries again.
+/// while it is open Redis is not asked, at no cost but the breaker's; every `breaker.open_for` one call tries again.
 /// Answers such as OOM, READONLY, LOADING or MOVED are failures as well; a key that holds something else (WRONGTYPE) is
 /// one for that call alone, and does not open the breaker.
 ///
