@@ -169,8 +169,7 @@ class redis_connection {
       ask(std::array<std::string_view, 2>{"AUTH", options.password});
     }
     if (options.database != 0) ask(std::array<std::string_view, 2>{"SELECT", std::to_string(options.database)});
-    // A server that is stopped, still loading, or full of clients lets the system connect, and then says nothing, or
-    // no.
+    // The system connects also to a server that is stopped, still loading, or full of clients.
     ask(std::array<std::string_view, 1>{"PING"});
   }
 

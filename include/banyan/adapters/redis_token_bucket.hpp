@@ -52,10 +52,9 @@ class redis_rate_decision : public rate_decision {
 ///   of it yet, eviction (`maxmemory-policy`), FLUSHALL. Where the server's clock jumps forward, what flows in during
 ///   the jump, at most a burst. Where it goes back, the key is refused until the clock has caught up, if that is no
 ///   more than the burst takes to fill; else the bucket is empty then, and going forward again may give another burst.
-/// - With the fallback `local`, besides: local.burst + local.rate * t for each process (as `keyed_limiter` promises),
-/// in
-///   whatever mixture of the two. With `local` a share of 1/m for each of m processes: what was promised, when all of
-///   them are cut off for all of the interval; at most twice that, whatever happens.
+/// - With the fallback `local`, besides: local.burst + local.rate * t for each process (as `keyed_limiter` promises).
+///   With a `local` that is a share of 1/m for each of m processes: what was promised, when all of them are cut off for
+///   all of the interval; at most twice that in any mixture.
 /// - With `refuse` nothing else is admitted, with `admit` everything.
 /// - Not fewer, except that an answer that was lost or late may have been counted by Redis as well as by the fallback.
 ///
