@@ -38,22 +38,6 @@ using leaky = banyan::leaky_bucket<clock_t>;
 constexpr time_point start{1'000'000h};
 time_point after(nanoseconds elapsed) { return start + elapsed; }
 
-TEST_CASE("128 bits without the compiler's help", "[limit][wide]") {
-  using namespace banyan::detail;
-  const std::uint64_t seed = banyan::testing::derived_seed("wide");
-  CAPTURE(seed);
-  banyan::testing::random_source random{seed};
-  for (int i = 0; i < 20'000; ++i) {
-    const std::uint64_t a = random() >> random.below(64);
-    const std::uint64_t b = random() >> random.below(64);
-    REQUIRE((portable::multiply(a, b) == multiply(a, b)));
-    const std::uint64_t by = (random() >> random.below(60)) + 1;
-    const wide dividend{by == 1 ? 0 : random.below(by), random()};
-    REQUIRE(portable::divide(dividend, by) == divide(dividend, by));
-  }
-  CHECK((portable::multiply(~std::uint64_t{0}, ~std::uint64_t{0}) == wide{~std::uint64_t{0} - 1, 1}));
-}
-
 TEST_CASE("a leaky bucket paces", "[limit][leaky_bucket]") {
   leaky pacer{{.rate = 10, .queue = 3}, start};
   CHECK(pacer.try_acquire(1, start).wait() == 0ns);

@@ -12,12 +12,12 @@
 #include <utility>
 
 #include <banyan/core/cache_line.hpp>
+#include <banyan/core/detail/wide_product.hpp>
 #include <banyan/core/hash.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/core/zeroed_array.hpp>
 #include <banyan/limit/detail/keyed_table.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
-#include <banyan/limit/detail/wide.hpp>
 #include <banyan/limit/rate_decision.hpp>
 #include <banyan/limit/token_bucket.hpp>
 
@@ -171,12 +171,12 @@ class keyed_limiter<Key, token_bucket<Clock>, Hash> {
     const std::int64_t nanoseconds = detail::clamped_nanoseconds(now);
     if (nanoseconds <= constructed_) return tolerance() + 1;
     const std::uint64_t since = static_cast<std::uint64_t>(nanoseconds) - static_cast<std::uint64_t>(constructed_);
-    const std::uint64_t passed = detail::multiply(since, scale_.per_nanosecond).high;
+    const std::uint64_t passed = detail::multiply_high(since, scale_.per_nanosecond);
     return tolerance() + 1 + std::min(passed, most_units - 4 * tolerance());
   }
 
   [[nodiscard]] std::size_t set_of(std::uint64_t hash) const noexcept {
-    return static_cast<std::size_t>(detail::multiply(hash, sets_.size()).high);
+    return static_cast<std::size_t>(detail::multiply_high(hash, sets_.size()));
   }
 
   [[nodiscard]] rate_decision decision(const detail::gcra_outcome& outcome) const noexcept {
