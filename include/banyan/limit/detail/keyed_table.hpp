@@ -28,15 +28,25 @@ namespace banyan::detail {
 ///
 /// Keys of equal fingerprint in one set share a bucket.
 ///
+/// A word, by its time and the clock of who looks:
+///
+///     empty (0) or idle --put down, second look--> key's own --time goes on--> idle
+///                                                   |    ^ |
+///                                      found twice: |    | +--taken: a later time
+///                                     added to the  |    |
+///                                  key's first word v    +--given back: an earlier time
+///                                                 empty
+///
 /// Lock-free: every repetition means that another request changed a word of the set. O(words of a set).
-class keyed_table {
+template <template <class> class Atomic = std::atomic, std::size_t Ways = 15>
+class basic_keyed_table {
  public:
   static constexpr unsigned time_bits = 48;
-  static constexpr std::size_t ways = 15;
+  static constexpr std::size_t ways = Ways;
 
-  struct alignas(128) set {
-    std::array<std::atomic<std::uint64_t>, ways> words;
-    std::atomic<std::uint64_t> forgotten;  // the latest time of an idle word that was given to another key
+  struct alignas(8 * (ways + 1)) set {
+    std::array<Atomic<std::uint64_t>, ways> words;
+    Atomic<std::uint64_t> forgotten;  // the latest time of an idle word that was given to another key
   };
   static_assert(sizeof(set) == 8 * (ways + 1));
 
@@ -98,7 +108,7 @@ class keyed_table {
 
   /// Takes so much off what the key's bucket has been charged.
   static void give_back(set& place, std::uint64_t hash, std::uint64_t amount) noexcept {
-    for (std::atomic<std::uint64_t>& each : place.words) {
+    for (Atomic<std::uint64_t>& each : place.words) {
       std::uint64_t word = each.load(std::memory_order_seq_cst);
       while (word != 0 && fingerprint(word) == fingerprint_of(hash)) {
         const std::uint64_t time = time_of(word) > amount ? time_of(word) - amount : 1;
@@ -212,7 +222,7 @@ class keyed_table {
 
   // False when the word is another key's by now. Not less than `least` in the end: for a clock that is ahead of ours,
   // that is what the word to be cleared said.
-  static bool charge(std::atomic<std::uint64_t>& at, const request& asked, std::uint64_t amount, std::uint64_t floor,
+  static bool charge(Atomic<std::uint64_t>& at, const request& asked, std::uint64_t amount, std::uint64_t floor,
                      std::uint64_t least) noexcept {
     std::uint64_t word = at.load(std::memory_order_seq_cst);
     while (word != 0 && fingerprint(word) == fingerprint_of(asked.hash)) {
@@ -237,5 +247,7 @@ class keyed_table {
     return seen.mine == none || time_of(seen.word) <= asked.now;
   }
 };
+
+using keyed_table = basic_keyed_table<>;
 
 }  // namespace banyan::detail
