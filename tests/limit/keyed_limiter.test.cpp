@@ -245,27 +245,34 @@ TEST_CASE("no count of a key is lost when all come at once", "[limit][keyed_limi
   CHECK(given.load() == 1'500'000);
 }
 
-TEST_CASE("a key that stands in two words of its set counts once, and whole", "[limit][keyed_limiter]") {
+TEST_CASE("a tentative word is settled by who finds it, and has no precedence over a settled one",
+          "[limit][keyed_limiter]") {
   using table = banyan::detail::keyed_table;
-  table::set place{};
+  using verdict = banyan::detail::gcra_outcome::verdict;
   const std::uint64_t hash = 0x1234'0000'0000'beefU;
-  const auto word = [](std::uint64_t time) { return (std::uint64_t{0xbeef} << 48) | time; };
+  const auto settled = [](std::uint64_t time) { return (std::uint64_t{0xbeef} << 48) | time; };
+  const auto tentative = [=](std::uint64_t time) { return settled(time) | (std::uint64_t{1} << 47); };
   const table::request ask{hash, 100, 5000, 1000};  // floor 4000
-  place.words[3].store(word(4300));
-  place.words[9].store(word(4500));
-  CHECK(table::take(place, ask, table::when_full::forget).outcome.credit == 100);  // 300 + 500 + 100 of 1000
-  CHECK(place.words[3].load() == word(4900));
+  table::set place{};
+  place.words[3].store(tentative(4300));  // as if its thread had stopped
+  place.words[9].store(tentative(4500));
+  CHECK(table::take(place, ask, table::when_full::forget).outcome.credit == 600);
+  CHECK(place.words[3].load() == settled(4400));
   CHECK(place.words[9].load() == 0);
-  place.words[12].store(word(4800));
-  CHECK(table::take(place, ask, table::when_full::forget).outcome.what ==
-        banyan::detail::gcra_outcome::verdict::refused);
-  CHECK(place.words[3].load() == word(5700));  // the debt stays
-  CHECK(place.words[12].load() == 0);
-  place.words[1].store(word(100));  // idle since long, and first: not there for us, but for a clock that is behind
-  CHECK(table::take(place, ask, table::when_full::forget).outcome.what ==
-        banyan::detail::gcra_outcome::verdict::refused);
-  CHECK(place.words[3].load() == word(5700));
-  CHECK(place.words[1].load() == word(100));
+  place.words[1].store(tentative(4950));
+  CHECK(table::take(place, ask, table::when_full::forget).outcome.credit == 500);
+  CHECK(place.words[1].load() == 0);
+  CHECK(place.words[3].load() == settled(4500));
+  place.words[3].store(settled(100));  // idle since long: it goes on there
+  place.words[1].store(tentative(4950));
+  CHECK(table::take(place, ask, table::when_full::forget).outcome.credit == 900);
+  CHECK(place.words[1].load() == 0);
+  CHECK(place.words[3].load() == settled(4100));
+  place.words[1].store(tentative(4950));
+  table::give_back(place, hash, 50);
+  CHECK(place.words[1].load() == tentative(4950));
+  CHECK(place.words[3].load() == settled(4050));
+  CHECK(table::take(place, {hash, 950, 5000, 1000}, table::when_full::forget).outcome.what == verdict::admitted);
 }
 
 TEST_CASE("a clock that is ahead does not make a key's past forgotten", "[limit][keyed_limiter][promise]") {

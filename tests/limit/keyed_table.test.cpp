@@ -104,8 +104,10 @@ TEST_CASE("keyed_table: a new key that two put into two words gets its burst onc
   // The first word is idle for the clock that is ahead only, so each finds another one free.
   check_all_orders(3, {{b, 1000, 4100}}, {{{a, 1000, 5000}}, {{a, 1000, 5200}}}, 5200);
   check_all_orders(3, {{b, 1000, 4100}}, {{{a, 500, 5000}, {a, 500, 5000}}, {{a, 700, 5200}}}, 5200);
-  check_all_orders(2, {{b, 1000, 4100}}, {{{a, 700, 5000}}, {{a, 700, 5200}}, {{a, 700, 5100}}}, 5200);
-  check_all_orders(2, {{b, 1000, 4100}, {c, 1000, 4250}}, {{{a, 1000, 5000}}, {{a, 1000, 5200}}, {{a, 1000, 5300}}},
+  check_all_orders(3, {{b, 1000, 4100}}, {{{a, 1000, 5000}}, {{a, 100, 5200}, {a, 800, 5200}}}, 5200);
+  check_all_orders(3, {{b, 1000, 4100}}, {{{a, 700, 5000}}, {{a, 700, 5200}}, {{a, 700, 5100}}}, 5200);
+  check_all_orders(3, {{b, 1000, 4100}}, {{{a, 100, 5000}}, {{a, 1000, 5200}}, {{a, 800, 5000}}}, 5200);
+  check_all_orders(3, {{b, 1000, 4100}, {c, 1000, 4250}}, {{{a, 1000, 5000}}, {{a, 1000, 5200}}, {{a, 1000, 5300}}},
                    5300);
 }
 
