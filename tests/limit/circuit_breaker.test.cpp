@@ -1,5 +1,6 @@
 #include <banyan/limit/circuit_breaker.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -167,6 +168,56 @@ TEST_CASE("time that goes back keeps an open breaker open", "[limit][circuit_bre
   CHECK(b.try_acquire(time_point::max()));
 }
 
+TEST_CASE("openings in a row last longer and longer", "[limit][circuit_breaker]") {
+  breaker b{{.window = 2, .min_calls = 2, .open_for = 1s, .open_for_max = 10s, .probes = 2}, start};
+  const auto open_until = [&](nanoseconds end) {
+    CHECK(b.state() == circuit_state::open);
+    CHECK(!b.try_acquire(after(end - 1ns)));
+    const auto probe = b.try_acquire(after(end + 1ms));
+    CHECK(probe);
+    CHECK(b.state() == circuit_state::half_open);
+  };
+  for (int i = 0; i < 2; ++i) call(b, false, 100s);
+  open_until(101s);
+  call(b, false, 102s);  // a probe
+  open_until(104s);
+  call(b, false, 105s);
+  open_until(109s);
+  call(b, false, 110s);
+  open_until(118s);
+  call(b, false, 120s);
+  open_until(130s);  // not 136
+  for (int i = 0; i < 2; ++i) call(b, true, 131s);
+  CHECK(b.state() == circuit_state::closed);
+  for (int i = 0; i < 2; ++i) call(b, false, 140s);  // soon after
+  open_until(150s);
+  for (int i = 0; i < 2; ++i) call(b, true, 151s);
+  for (int i = 0; i < 2; ++i) call(b, false, 162s);  // ten seconds have gone well
+  open_until(163s);
+  call(b, false, 164s);
+  open_until(166s);
+  b.open(after(170s));  // by hand it begins anew
+  open_until(171s);
+  b.reset(after(172s));
+  for (int i = 0; i < 2; ++i) call(b, false, 172s);
+  open_until(173s);
+  // A clock that is behind finds it open all the longer.
+  call(b, false, 100s);
+  CHECK(!b.try_acquire(after(174s)));
+
+  breaker long_ago{{.window = 1, .min_calls = 1, .open_for = 1h, .open_for_max = 24h * 366, .probes = 1}, start};
+  long_ago.open(start);
+  nanoseconds now{0};
+  for (int i = 0; i < 20; ++i) {
+    const nanoseconds length = std::min<nanoseconds>(1h * (1 << std::min(i, 14)), 24h * 366);
+    CAPTURE(i);
+    CHECK(!long_ago.try_acquire(after(now + length - 1ns)));
+    call(long_ago, false, now + length + 1ms);
+    now += length + 1ms;
+    if (now > 24h * 365 * 12) break;  // time stands still after thirteen years
+  }
+}
+
 TEST_CASE("the last calls against a plain window", "[limit][circuit_breaker]") {
   const std::uint64_t seed = banyan::testing::derived_seed("breaker window");
   CAPTURE(seed);
@@ -247,6 +298,9 @@ TEST_CASE("options of breakers are refused by name", "[limit][circuit_breaker]")
   CHECK(field({.window = 10, .min_calls = 11}) == "circuit_breaker_options.min_calls");
   CHECK(field({.min_calls = 0}) == "circuit_breaker_options.min_calls");
   CHECK(field({.open_for = 0s}) == "circuit_breaker_options.open_for");
+  CHECK(field({.open_for = 2s, .open_for_max = 1s}) == "circuit_breaker_options.open_for_max");
+  CHECK(field({.open_for_max = -1s}) == "circuit_breaker_options.open_for_max");
+  CHECK(field({.open_for_max = nanoseconds::max()}) == "circuit_breaker_options.open_for_max");
   CHECK(field({.probes = 0}) == "circuit_breaker_options.probes");
   CHECK(field({.probes = 1024}) == "circuit_breaker_options.probes");
   CHECK(field({.probe_timeout = nanoseconds::max()}) == "circuit_breaker_options.probe_timeout");
