@@ -7,13 +7,13 @@
 #include <cstdint>
 #include <deque>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "at_once.hpp"
+#include "given_time.hpp"
 #include "refusal.hpp"
 #include "support/catch.hpp"
-#include "support/joining_thread.hpp"
 #include "support/seed.hpp"
 #include "support/stop_a_thread.hpp"
 
@@ -21,16 +21,14 @@ namespace {
 
 using namespace std::chrono_literals;
 using banyan::circuit_state;
+using banyan::testing::after;
+using banyan::testing::given_clock;
 using banyan::testing::refused_field;
+using banyan::testing::start;
+using banyan::testing::time_point;
 using std::chrono::nanoseconds;
 
-struct breaker_tests;
-using clock_t = banyan::basic_manual_clock<breaker_tests>;
-using breaker = banyan::circuit_breaker<clock_t>;
-using time_point = clock_t::time_point;
-
-constexpr time_point start{1'000'000h};
-time_point after(nanoseconds elapsed) { return start + elapsed; }
+using breaker = banyan::circuit_breaker<given_clock>;
 
 void call(breaker& b, bool ok, nanoseconds at, nanoseconds latency = 0ns) {
   auto permit = b.try_acquire(after(at));
@@ -310,23 +308,15 @@ TEST_CASE("options of breakers are refused by name", "[limit][circuit_breaker]")
 TEST_CASE("the sums of the ring stay those of the ring, whoever records", "[limit][circuit_breaker][promise]") {
   std::vector<std::atomic<std::uint32_t>> ring(2);
   banyan::detail::last_outcomes last{ring};
-  std::atomic<int> ready{0};
-  {
-    std::vector<banyan::testing::joining_thread> threads;
-    for (int t = 0; t < 3; ++t) {
-      threads.emplace_back([&, t] {
-        ready.fetch_add(1);
-        while (ready.load() < 3) std::this_thread::yield();
-        // Generations overlap, and begin before the numbers go round.
-        for (int i = 0; i < 2'000'000; ++i) {
-          // All end with the same one, so that it has the last of the ring.
-          const int behind = t == 2 && i < 1'500'000 ? 1 : 0;
-          const auto generation = static_cast<std::uint16_t>(65'530 - behind + i / 500'000);
-          last.record(generation, {.failed = (i + t) % 3 == 0, .slow = i % 5 == 0});
-        }
-      });
+  banyan::testing::at_once(3, [&](int t) {
+    // Generations overlap, and begin before the numbers go round.
+    for (int i = 0; i < 2'000'000; ++i) {
+      // All end with the same one, so that it has the last of the ring.
+      const int behind = t == 2 && i < 1'500'000 ? 1 : 0;
+      const auto generation = static_cast<std::uint16_t>(65'530 - behind + i / 500'000);
+      last.record(generation, {.failed = (i + t) % 3 == 0, .slow = i % 5 == 0});
     }
-  }
+  });
   std::uint32_t calls = 0;
   std::uint32_t failed = 0;
   std::uint32_t slow = 0;
@@ -347,23 +337,15 @@ TEST_CASE("never more probes than there are, whoever asks", "[limit][circuit_bre
   b.open(start);
   std::atomic<int> out{0};
   std::atomic<int> most{0};
-  std::atomic<int> ready{0};
-  {
-    std::vector<banyan::testing::joining_thread> threads;
-    for (int t = 0; t < 3; ++t) {
-      threads.emplace_back([&] {
-        ready.fetch_add(1);
-        while (ready.load() < 3) std::this_thread::yield();
-        for (int i = 0; i < 1'000'000; ++i) {
-          const auto permit = b.try_acquire(after(2s));
-          if (!permit) continue;
-          const int together = out.fetch_add(1) + 1;
-          if (together > 2) most.store(together);
-          out.fetch_sub(1);
-        }
-      });
+  banyan::testing::at_once(3, [&](int) {
+    for (int i = 0; i < 1'000'000; ++i) {
+      const auto permit = b.try_acquire(after(2s));
+      if (!permit) continue;
+      const int together = out.fetch_add(1) + 1;
+      if (together > 2) most.store(together);
+      out.fetch_sub(1);
     }
-  }
+  });
   CHECK(most.load() == 0);
   auto first = b.try_acquire(after(2s));
   auto second = b.try_acquire(after(2s));

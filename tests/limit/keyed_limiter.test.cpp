@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "at_once.hpp"
+#include "given_time.hpp"
 #include "promise.hpp"
 #include "refusal.hpp"
 #include "support/catch.hpp"
@@ -24,16 +26,14 @@
 namespace {
 
 using namespace std::chrono_literals;
+using banyan::testing::after;
+using banyan::testing::given_clock;
 using banyan::testing::refused_field;
+using banyan::testing::start;
+using banyan::testing::time_point;
 using std::chrono::nanoseconds;
 
-struct keyed_tests;
-using clock_t = banyan::basic_manual_clock<keyed_tests>;
-using time_point = clock_t::time_point;
-using numbered = banyan::keyed_limiter<std::uint64_t, banyan::token_bucket<clock_t>>;
-
-constexpr time_point start{1'000'000h};
-time_point after(nanoseconds elapsed) { return start + elapsed; }
+using numbered = banyan::keyed_limiter<std::uint64_t, banyan::token_bucket<given_clock>>;
 
 const banyan::seeded_hash fixed_hash{12345};
 
@@ -84,10 +84,10 @@ TEST_CASE("keys' buckets against token buckets, by the same calls", "[limit][key
   // A rate and steps of whole units: both are exact.
   const double rate = 512;
   numbered limiter{{.rate = rate, .burst = 6}, {.max_keys = 1000}, start, fixed_hash};
-  std::vector<std::unique_ptr<banyan::token_bucket<clock_t>>> model;
+  std::vector<std::unique_ptr<banyan::token_bucket<given_clock>>> model;
   for (int i = 0; i < 50; ++i) {
-    model.push_back(
-        std::make_unique<banyan::token_bucket<clock_t>>(banyan::token_bucket_options{.rate = rate, .burst = 6}, start));
+    model.push_back(std::make_unique<banyan::token_bucket<given_clock>>(
+        banyan::token_bucket_options{.rate = rate, .burst = 6}, start));
   }
   const nanoseconds unit{1'953'125};  // one token
   std::int64_t units = 0;
@@ -229,19 +229,11 @@ TEST_CASE("threads that bring a new key at once get one bucket for it", "[limit]
 TEST_CASE("no count of a key is lost when all come at once", "[limit][keyed_limiter][promise]") {
   numbered limiter{{.rate = 1, .burst = 1'500'000}, {.max_keys = 100}, start, fixed_hash};
   std::atomic<std::uint64_t> given{0};
-  std::atomic<int> ready{0};
-  {
-    std::vector<banyan::testing::joining_thread> threads;
-    for (int t = 0; t < 3; ++t) {
-      threads.emplace_back([&] {
-        ready.fetch_add(1);
-        while (ready.load() < 3) std::this_thread::yield();
-        std::uint64_t mine = 0;
-        for (int i = 0; i < 1'000'000; ++i) mine += limiter.try_acquire(1, 1, start) ? 1U : 0U;
-        given.fetch_add(mine);
-      });
-    }
-  }
+  banyan::testing::at_once(3, [&](int) {
+    std::uint64_t mine = 0;
+    for (int i = 0; i < 1'000'000; ++i) mine += limiter.try_acquire(1, 1, start) ? 1U : 0U;
+    given.fetch_add(mine);
+  });
   CHECK(given.load() == 1'500'000);
 }
 

@@ -11,19 +11,18 @@
 #include <tuple>
 #include <vector>
 
+#include "given_time.hpp"
 #include "support/catch.hpp"
 #include "support/joining_thread.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
+using banyan::testing::given_clock;
+using banyan::testing::start;
 using std::chrono::nanoseconds;
 
-struct published_tests;
-using clock_t = banyan::basic_manual_clock<published_tests>;
-using bucket = banyan::token_bucket<clock_t>;
-
-constexpr clock_t::time_point start{1'000'000h};
+using bucket = banyan::token_bucket<given_clock>;
 
 struct step {
   nanoseconds at;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "given_time.hpp"
 #include "support/catch.hpp"
 #include "support/seed.hpp"
 
@@ -17,14 +18,12 @@ namespace {
 
 using namespace std::chrono_literals;
 using banyan::circuit_state;
+using banyan::testing::after;
+using banyan::testing::given_clock;
+using banyan::testing::start;
 using std::chrono::nanoseconds;
 
-struct published_breaker_tests;
-using clock_t = banyan::basic_manual_clock<published_breaker_tests>;
-using breaker = banyan::circuit_breaker<clock_t>;
-
-constexpr clock_t::time_point start{1'000'000h};
-clock_t::time_point after(nanoseconds elapsed) { return start + elapsed; }
+using breaker = banyan::circuit_breaker<given_clock>;
 
 constexpr banyan::detail::call_outcome good{false, false};
 constexpr banyan::detail::call_outcome bad{true, false};
