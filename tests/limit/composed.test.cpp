@@ -1,11 +1,15 @@
 #include <banyan/limit/fixed_window.hpp>
 #include <banyan/limit/hierarchical.hpp>
 #include <banyan/limit/keyed_limiter.hpp>
+#include <banyan/limit/leaky_bucket.hpp>
 #include <banyan/limit/sharded_token_bucket.hpp>
+#include <banyan/limit/sliding_window_counter.hpp>
+#include <banyan/limit/sliding_window_log.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -198,6 +202,53 @@ TEST_CASE("a stopped thread holds nobody up in composed limiters", "[limit][stop
       });
   INFO(result.describe());
   CHECK(result.passed());
+}
+
+// Constructed at one end of the clock's 2^63 nanoseconds or in the middle, asked at both ends, with waits as long as
+// there are: never more than the limit of 3 at a time, and nothing wraps.
+template <class Make>
+void check_ends_of_time(const char* limiter_name, Make make) {
+  const auto given = [](auto& limiter, time_point now) {
+    int count = 0;
+    while (count < 10 && limiter.try_acquire(1, now)) ++count;
+    return count;
+  };
+  for (const auto constructed : {time_point::min(), time_point{}, time_point::max()}) {
+    CAPTURE(limiter_name, constructed.time_since_epoch().count());
+    auto limiter = make(constructed);
+    CHECK(given(*limiter, constructed) == 3);
+    CHECK(given(*limiter, time_point::min()) == 0);
+    CHECK(given(*limiter, constructed) == 0);
+    CHECK(given(*limiter, time_point::max()) == (constructed == time_point::max() ? 0 : 3));
+    CHECK(given(*limiter, time_point::max()) == 0);
+    CHECK(given(*limiter, time_point::min()) == 0);
+    CHECK(given(*limiter, constructed) == 0);
+    const auto refused = limiter->try_acquire(1, time_point::min());
+    CHECK(!refused);
+    CHECK(refused.retry_after() > 0ns);
+  }
+}
+
+TEST_CASE("overflow at 2^63 ns: the ends of time", "[limit][windows][token_bucket]") {
+  check_ends_of_time("token_bucket", [](time_point now) {
+    return std::make_unique<bucket>(banyan::token_bucket_options{.rate = 1, .burst = 3}, now);
+  });
+  check_ends_of_time("leaky_bucket", [](time_point now) {
+    return std::make_unique<banyan::leaky_bucket<given_clock>>(banyan::leaky_bucket_options{.rate = 1, .queue = 3},
+                                                               now);
+  });
+  check_ends_of_time("fixed_window", [](time_point now) {
+    return std::make_unique<banyan::fixed_window<given_clock>>(banyan::fixed_window_options{.limit = 3, .window = 1s},
+                                                               now);
+  });
+  check_ends_of_time("sliding_window_counter", [](time_point now) {
+    return std::make_unique<banyan::sliding_window_counter<given_clock>>(
+        banyan::sliding_window_counter_options{.limit = 3, .window = 1s}, now);
+  });
+  check_ends_of_time("sliding_window_log", [](time_point now) {
+    return std::make_unique<banyan::sliding_window_log<given_clock>>(
+        banyan::sliding_window_log_options{.limit = 3, .window = 1s}, now);
+  });
 }
 
 }  // namespace

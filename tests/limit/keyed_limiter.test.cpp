@@ -1,3 +1,4 @@
+#include <banyan/core/detail/wide_product.hpp>
 #include <banyan/limit/ipv6_prefix.hpp>
 #include <banyan/limit/keyed_limiter.hpp>
 
@@ -148,6 +149,37 @@ TEST_CASE("keys by the million: memory stays, busy keys keep their limits", "[li
   std::uint64_t kept = 0;
   for (std::uint64_t key = 0; key < 30'000; ++key) kept += limiter.look(key, 2, start) ? 0 : 1;
   CHECK(kept >= remembered * 97 / 100);
+  CHECK(limiter.busy(after(5s)) == 0);
+}
+
+TEST_CASE("hostile keys: what crowds a set by one seed is spread by another", "[limit][keyed_limiter]") {
+  const banyan::keyed_limiter_options room{.max_keys = 1000};
+  numbered known{{.rate = 1, .burst = 10}, room, start, fixed_hash};
+  numbered unknown{{.rate = 1, .burst = 10}, room, start};  // the process's own seed
+  const std::uint64_t sets = known.memory() / sizeof(banyan::detail::keyed_table::set);
+  int found = 0;
+  for (std::uint64_t key = 0; found < 100; ++key) {
+    if (banyan::detail::multiply_high(fixed_hash(key), sets) != 7) continue;
+    ++found;
+    known.try_acquire(key, 5, start);
+    unknown.try_acquire(key, 5, start);
+  }
+  CHECK(known.overflows() == 85);
+  CHECK(unknown.overflows() == 0);
+}
+
+// Half a minute; by hand.
+TEST_CASE("keys by the hundred million: memory stays", "[.][limit][keyed_limiter]") {
+  numbered limiter{{.rate = 1, .burst = 4}, {.max_keys = 100'000}, start, fixed_hash};
+  const std::size_t memory = limiter.memory();
+  for (std::uint64_t key = 0; key < 50'000; ++key) limiter.try_acquire(key, 4, start);
+  std::uint64_t admitted = 0;
+  for (std::uint64_t key = 1'000'000; key < 101'000'000; ++key) admitted += limiter.try_acquire(key, 1, start) ? 1 : 0;
+  CHECK(limiter.memory() == memory);
+  CHECK(admitted >= 99'000'000);  // new ones get what each new key gets
+  std::uint64_t kept = 0;
+  for (std::uint64_t key = 0; key < 50'000; ++key) kept += limiter.look(key, 1, start) ? 0 : 1;
+  CHECK(kept >= 45'000);
   CHECK(limiter.busy(after(5s)) == 0);
 }
 
