@@ -1,18 +1,19 @@
 #include <banyan/limit/circuit_breaker.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "at_once.hpp"
+#include "given_time.hpp"
 #include "refusal.hpp"
 #include "support/catch.hpp"
-#include "support/joining_thread.hpp"
 #include "support/seed.hpp"
 #include "support/stop_a_thread.hpp"
 
@@ -20,16 +21,14 @@ namespace {
 
 using namespace std::chrono_literals;
 using banyan::circuit_state;
+using banyan::testing::after;
+using banyan::testing::given_clock;
 using banyan::testing::refused_field;
+using banyan::testing::start;
+using banyan::testing::time_point;
 using std::chrono::nanoseconds;
 
-struct breaker_tests;
-using clock_t = banyan::basic_manual_clock<breaker_tests>;
-using breaker = banyan::circuit_breaker<clock_t>;
-using time_point = clock_t::time_point;
-
-constexpr time_point start{1'000'000h};
-time_point after(nanoseconds elapsed) { return start + elapsed; }
+using breaker = banyan::circuit_breaker<given_clock>;
 
 void call(breaker& b, bool ok, nanoseconds at, nanoseconds latency = 0ns) {
   auto permit = b.try_acquire(after(at));
@@ -167,6 +166,56 @@ TEST_CASE("time that goes back keeps an open breaker open", "[limit][circuit_bre
   CHECK(b.try_acquire(time_point::max()));
 }
 
+TEST_CASE("openings in a row last longer and longer", "[limit][circuit_breaker]") {
+  breaker b{{.window = 2, .min_calls = 2, .open_for = 1s, .open_for_max = 10s, .probes = 2}, start};
+  const auto open_until = [&](nanoseconds end) {
+    CHECK(b.state() == circuit_state::open);
+    CHECK(!b.try_acquire(after(end - 1ns)));
+    const auto probe = b.try_acquire(after(end + 1ms));
+    CHECK(probe);
+    CHECK(b.state() == circuit_state::half_open);
+  };
+  for (int i = 0; i < 2; ++i) call(b, false, 100s);
+  open_until(101s);
+  call(b, false, 102s);  // a probe
+  open_until(104s);
+  call(b, false, 105s);
+  open_until(109s);
+  call(b, false, 110s);
+  open_until(118s);
+  call(b, false, 120s);
+  open_until(130s);  // not 136
+  for (int i = 0; i < 2; ++i) call(b, true, 131s);
+  CHECK(b.state() == circuit_state::closed);
+  for (int i = 0; i < 2; ++i) call(b, false, 140s);  // soon after
+  open_until(150s);
+  for (int i = 0; i < 2; ++i) call(b, true, 151s);
+  for (int i = 0; i < 2; ++i) call(b, false, 162s);  // ten seconds have gone well
+  open_until(163s);
+  call(b, false, 164s);
+  open_until(166s);
+  b.open(after(170s));  // by hand it begins anew
+  open_until(171s);
+  b.reset(after(172s));
+  for (int i = 0; i < 2; ++i) call(b, false, 172s);
+  open_until(173s);
+  // A clock that is behind finds it open all the longer.
+  call(b, false, 100s);
+  CHECK(!b.try_acquire(after(174s)));
+
+  breaker long_ago{{.window = 1, .min_calls = 1, .open_for = 1h, .open_for_max = 24h * 366, .probes = 1}, start};
+  long_ago.open(start);
+  nanoseconds now{0};
+  for (int i = 0; i < 20; ++i) {
+    const nanoseconds length = std::min<nanoseconds>(1h * (1 << std::min(i, 14)), 24h * 366);
+    CAPTURE(i);
+    CHECK(!long_ago.try_acquire(after(now + length - 1ns)));
+    call(long_ago, false, now + length + 1ms);
+    now += length + 1ms;
+    if (now > 24h * 365 * 12) break;  // time stands still after thirteen years
+  }
+}
+
 TEST_CASE("the last calls against a plain window", "[limit][circuit_breaker]") {
   const std::uint64_t seed = banyan::testing::derived_seed("breaker window");
   CAPTURE(seed);
@@ -247,6 +296,9 @@ TEST_CASE("options of breakers are refused by name", "[limit][circuit_breaker]")
   CHECK(field({.window = 10, .min_calls = 11}) == "circuit_breaker_options.min_calls");
   CHECK(field({.min_calls = 0}) == "circuit_breaker_options.min_calls");
   CHECK(field({.open_for = 0s}) == "circuit_breaker_options.open_for");
+  CHECK(field({.open_for = 2s, .open_for_max = 1s}) == "circuit_breaker_options.open_for_max");
+  CHECK(field({.open_for_max = -1s}) == "circuit_breaker_options.open_for_max");
+  CHECK(field({.open_for_max = nanoseconds::max()}) == "circuit_breaker_options.open_for_max");
   CHECK(field({.probes = 0}) == "circuit_breaker_options.probes");
   CHECK(field({.probes = 1024}) == "circuit_breaker_options.probes");
   CHECK(field({.probe_timeout = nanoseconds::max()}) == "circuit_breaker_options.probe_timeout");
@@ -256,23 +308,15 @@ TEST_CASE("options of breakers are refused by name", "[limit][circuit_breaker]")
 TEST_CASE("the sums of the ring stay those of the ring, whoever records", "[limit][circuit_breaker][promise]") {
   std::vector<std::atomic<std::uint32_t>> ring(2);
   banyan::detail::last_outcomes last{ring};
-  std::atomic<int> ready{0};
-  {
-    std::vector<banyan::testing::joining_thread> threads;
-    for (int t = 0; t < 3; ++t) {
-      threads.emplace_back([&, t] {
-        ready.fetch_add(1);
-        while (ready.load() < 3) std::this_thread::yield();
-        // Generations overlap, and begin before the numbers go round.
-        for (int i = 0; i < 2'000'000; ++i) {
-          // All end with the same one, so that it has the last of the ring.
-          const int behind = t == 2 && i < 1'500'000 ? 1 : 0;
-          const auto generation = static_cast<std::uint16_t>(65'530 - behind + i / 500'000);
-          last.record(generation, {.failed = (i + t) % 3 == 0, .slow = i % 5 == 0});
-        }
-      });
+  banyan::testing::at_once(3, [&](int t) {
+    // Generations overlap, and begin before the numbers go round.
+    for (int i = 0; i < 2'000'000; ++i) {
+      // All end with the same one, so that it has the last of the ring.
+      const int behind = t == 2 && i < 1'500'000 ? 1 : 0;
+      const auto generation = static_cast<std::uint16_t>(65'530 - behind + i / 500'000);
+      last.record(generation, {.failed = (i + t) % 3 == 0, .slow = i % 5 == 0});
     }
-  }
+  });
   std::uint32_t calls = 0;
   std::uint32_t failed = 0;
   std::uint32_t slow = 0;
@@ -293,23 +337,15 @@ TEST_CASE("never more probes than there are, whoever asks", "[limit][circuit_bre
   b.open(start);
   std::atomic<int> out{0};
   std::atomic<int> most{0};
-  std::atomic<int> ready{0};
-  {
-    std::vector<banyan::testing::joining_thread> threads;
-    for (int t = 0; t < 3; ++t) {
-      threads.emplace_back([&] {
-        ready.fetch_add(1);
-        while (ready.load() < 3) std::this_thread::yield();
-        for (int i = 0; i < 1'000'000; ++i) {
-          const auto permit = b.try_acquire(after(2s));
-          if (!permit) continue;
-          const int together = out.fetch_add(1) + 1;
-          if (together > 2) most.store(together);
-          out.fetch_sub(1);
-        }
-      });
+  banyan::testing::at_once(3, [&](int) {
+    for (int i = 0; i < 1'000'000; ++i) {
+      const auto permit = b.try_acquire(after(2s));
+      if (!permit) continue;
+      const int together = out.fetch_add(1) + 1;
+      if (together > 2) most.store(together);
+      out.fetch_sub(1);
     }
-  }
+  });
   CHECK(most.load() == 0);
   auto first = b.try_acquire(after(2s));
   auto second = b.try_acquire(after(2s));

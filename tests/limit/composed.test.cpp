@@ -1,15 +1,20 @@
 #include <banyan/limit/fixed_window.hpp>
 #include <banyan/limit/hierarchical.hpp>
 #include <banyan/limit/keyed_limiter.hpp>
+#include <banyan/limit/leaky_bucket.hpp>
 #include <banyan/limit/sharded_token_bucket.hpp>
+#include <banyan/limit/sliding_window_counter.hpp>
+#include <banyan/limit/sliding_window_log.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "at_once.hpp"
+#include "given_time.hpp"
 #include "promise.hpp"
 #include "refusal.hpp"
 #include "support/catch.hpp"
@@ -20,23 +25,21 @@
 namespace {
 
 using namespace std::chrono_literals;
+using banyan::testing::after;
+using banyan::testing::given_clock;
 using banyan::testing::refused_field;
+using banyan::testing::start;
+using banyan::testing::time_point;
 using std::chrono::nanoseconds;
 
-struct composed_tests;
-using clock_t = banyan::basic_manual_clock<composed_tests>;
-using time_point = clock_t::time_point;
-using bucket = banyan::token_bucket<clock_t>;
-using sharded = banyan::sharded_token_bucket<clock_t>;
-
-constexpr time_point start{1'000'000h};
-time_point after(nanoseconds elapsed) { return start + elapsed; }
+using bucket = banyan::token_bucket<given_clock>;
+using sharded = banyan::sharded_token_bucket<given_clock>;
 
 TEST_CASE("all levels or none", "[limit][hierarchical]") {
   banyan::keyed_limiter<std::string, bucket> per_user{{.rate = 1, .burst = 3}, {.max_keys = 100}, start};
   bucket tenant{{.rate = 10, .burst = 5}, start};
-  banyan::fixed_window<clock_t> everybody{{.limit = 100, .window = 1h}, start};
-  clock_t::set(start);
+  banyan::fixed_window<given_clock> everybody{{.limit = 100, .window = 1h}, start};
+  given_clock::set(start);
   const auto ask = [&](const std::string& user, std::uint64_t n) {
     banyan::hierarchical limits{per_user.of(user), tenant, everybody};
     return limits.try_acquire(n, start);
@@ -58,27 +61,19 @@ TEST_CASE("what one level refuses is not lost in the others", "[limit][hierarchi
   // Threads of two users; each user's bucket allows much, the common one little. In the end as much is missing from
   // the users' buckets as was admitted, to the token.
   for (int round = 0; round < 5; ++round) {
-    clock_t::set(start);
+    given_clock::set(start);
     bucket first{{.rate = 1e-6, .burst = 60}, start};
     bucket second{{.rate = 1e-6, .burst = 60}, start};
     bucket common{{.rate = 1e-6, .burst = 50}, start};
     std::atomic<std::uint64_t> admitted{0};
-    std::atomic<int> ready{0};
-    {
-      std::vector<banyan::testing::joining_thread> threads;
-      for (int t = 0; t < 4; ++t) {
-        threads.emplace_back([&, t] {
-          ready.fetch_add(1);
-          while (ready.load() < 4) std::this_thread::yield();
-          for (int i = 0; i < 2000; ++i) {
-            banyan::hierarchical limits{t % 2 == 0 ? first : second, common};
-            if (limits.try_acquire(1, start)) admitted.fetch_add(1);
-            if (i % 4 == 0) common.give_back(1, start, start);  // keeps it at its limit, where levels change their mind
-            if (i % 4 == 2) static_cast<void>(common.try_acquire(1, start));
-          }
-        });
+    banyan::testing::at_once(4, [&](int t) {
+      for (int i = 0; i < 2000; ++i) {
+        banyan::hierarchical limits{t % 2 == 0 ? first : second, common};
+        if (limits.try_acquire(1, start)) admitted.fetch_add(1);
+        if (i % 4 == 0) common.give_back(1, start, start);  // keeps it at its limit, where levels change their mind
+        if (i % 4 == 2) static_cast<void>(common.try_acquire(1, start));
       }
-    }
+    });
     CHECK(first.available(start) + second.available(start) == 120 - admitted.load());
   }
 }
@@ -86,13 +81,13 @@ TEST_CASE("what one level refuses is not lost in the others", "[limit][hierarchi
 TEST_CASE("a level that refuses after all makes the others give back", "[limit][hierarchical]") {
   // Says yes when asked, and no when it comes to it.
   struct fickle {
-    using clock = clock_t;
-    using time_point = clock_t::time_point;
+    using clock = given_clock;
+    using time_point = given_clock::time_point;
     banyan::rate_decision look(std::uint64_t, time_point) const { return banyan::rate_decision::admit(9); }
     banyan::rate_decision try_acquire(std::uint64_t, time_point) { return banyan::rate_decision::refuse(7s); }
     void give_back(std::uint64_t, time_point, time_point) {}
   };
-  clock_t::set(after(0s));
+  given_clock::set(after(0s));
   bucket a{{.rate = 10, .burst = 10}, start};
   bucket b{{.rate = 10, .burst = 20}, start};
   banyan::hierarchical limits{a, b, fickle{}};
@@ -184,21 +179,12 @@ TEST_CASE("no token of a sharded bucket is made or lost when all come at once",
           "[limit][sharded_token_bucket][promise]") {
   sharded api{{.rate = 1, .burst = 9'000'000, .shards = 2, .lease = 100}, start};
   std::atomic<std::uint64_t> given{0};
-  std::atomic<int> ready{0};
-  {
-    std::vector<banyan::testing::joining_thread> threads;
-    for (int t = 0; t < 3; ++t) {
-      threads.emplace_back([&] {
-        ready.fetch_add(1);
-        while (ready.load() < 3) std::this_thread::yield();
-        std::uint64_t mine = 0;
-        for (int i = 0; i < 4'000'000; ++i)
-          mine +=
-              api.try_acquire(1 + static_cast<std::uint64_t>(i) % 2, start) ? 1U + static_cast<unsigned>(i) % 2 : 0U;
-        given.fetch_add(mine);
-      });
-    }
-  }
+  banyan::testing::at_once(3, [&](int) {
+    std::uint64_t mine = 0;
+    for (int i = 0; i < 4'000'000; ++i)
+      mine += api.try_acquire(1 + static_cast<std::uint64_t>(i) % 2, start) ? 1U + static_cast<unsigned>(i) % 2 : 0U;
+    given.fetch_add(mine);
+  });
   while (api.try_acquire(1, start)) ++given;
   CHECK(given.load() == 9'000'000);
 }
@@ -216,6 +202,53 @@ TEST_CASE("a stopped thread holds nobody up in composed limiters", "[limit][stop
       });
   INFO(result.describe());
   CHECK(result.passed());
+}
+
+// Constructed at one end of the clock's 2^63 nanoseconds or in the middle, asked at both ends, with waits as long as
+// there are: never more than the limit of 3 at a time, and nothing wraps.
+template <class Make>
+void check_ends_of_time(const char* limiter_name, Make make) {
+  const auto given = [](auto& limiter, time_point now) {
+    int count = 0;
+    while (count < 10 && limiter.try_acquire(1, now)) ++count;
+    return count;
+  };
+  for (const auto constructed : {time_point::min(), time_point{}, time_point::max()}) {
+    CAPTURE(limiter_name, constructed.time_since_epoch().count());
+    auto limiter = make(constructed);
+    CHECK(given(*limiter, constructed) == 3);
+    CHECK(given(*limiter, time_point::min()) == 0);
+    CHECK(given(*limiter, constructed) == 0);
+    CHECK(given(*limiter, time_point::max()) == (constructed == time_point::max() ? 0 : 3));
+    CHECK(given(*limiter, time_point::max()) == 0);
+    CHECK(given(*limiter, time_point::min()) == 0);
+    CHECK(given(*limiter, constructed) == 0);
+    const auto refused = limiter->try_acquire(1, time_point::min());
+    CHECK(!refused);
+    CHECK(refused.retry_after() > 0ns);
+  }
+}
+
+TEST_CASE("overflow at 2^63 ns: the ends of time", "[limit][windows][token_bucket]") {
+  check_ends_of_time("token_bucket", [](time_point now) {
+    return std::make_unique<bucket>(banyan::token_bucket_options{.rate = 1, .burst = 3}, now);
+  });
+  check_ends_of_time("leaky_bucket", [](time_point now) {
+    return std::make_unique<banyan::leaky_bucket<given_clock>>(banyan::leaky_bucket_options{.rate = 1, .queue = 3},
+                                                               now);
+  });
+  check_ends_of_time("fixed_window", [](time_point now) {
+    return std::make_unique<banyan::fixed_window<given_clock>>(banyan::fixed_window_options{.limit = 3, .window = 1s},
+                                                               now);
+  });
+  check_ends_of_time("sliding_window_counter", [](time_point now) {
+    return std::make_unique<banyan::sliding_window_counter<given_clock>>(
+        banyan::sliding_window_counter_options{.limit = 3, .window = 1s}, now);
+  });
+  check_ends_of_time("sliding_window_log", [](time_point now) {
+    return std::make_unique<banyan::sliding_window_log<given_clock>>(
+        banyan::sliding_window_log_options{.limit = 3, .window = 1s}, now);
+  });
 }
 
 }  // namespace

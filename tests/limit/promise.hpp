@@ -58,10 +58,10 @@ class crooked_clock {
 };
 
 /// Threads with crooked clocks ask `limiter.try_acquire(n, now)`, `attempts` times each, while the true time goes on by
-/// up to `step` a call. `Limiter::time_point` is told in nanoseconds since `start`. All that was admitted.
+/// up to `step` a call. `Limiter::time_point` is told in nanoseconds since `zero`. All that was admitted.
 template <class TimePoint, class Ask>
 std::vector<admission> recorded_run(std::size_t threads, std::size_t attempts, std::int64_t step, std::uint64_t most,
-                                    std::uint64_t seed, TimePoint start, Ask ask) {
+                                    std::uint64_t seed, TimePoint zero, Ask ask) {
   std::vector<std::vector<admission>> lanes(threads);
   std::atomic<std::int64_t> true_time{0};
   std::atomic<std::size_t> ready{0};
@@ -82,7 +82,7 @@ std::vector<admission> recorded_run(std::size_t threads, std::size_t attempts, s
               true_time.fetch_add(static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(step))));
           const std::int64_t at = clock.read(now);
           const std::uint64_t n = 1 + random.below(most);
-          if (ask(n, start + typename TimePoint::duration{at}, t)) lanes[t].push_back({at, n});
+          if (ask(n, zero + typename TimePoint::duration{at}, t)) lanes[t].push_back({at, n});
         }
       });
     }

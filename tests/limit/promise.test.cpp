@@ -1,4 +1,5 @@
 #include "promise.hpp"
+#include "given_time.hpp"
 
 #include <banyan/limit/token_bucket.hpp>
 
@@ -17,12 +18,10 @@ namespace {
 using namespace std::chrono_literals;
 using banyan::testing::admission;
 using banyan::testing::excess;
+using banyan::testing::given_clock;
+using banyan::testing::start;
 
-struct promise_tests;
-using clock_t = banyan::basic_manual_clock<promise_tests>;
-using bucket = banyan::token_bucket<clock_t>;
-
-constexpr clock_t::time_point start{1'000'000h};
+using bucket = banyan::token_bucket<given_clock>;
 
 TEST_CASE("the measure of the promise sees one token too many", "[limit][promise]") {
   std::vector<admission> history;

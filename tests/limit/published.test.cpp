@@ -2,23 +2,27 @@
 
 #include <banyan/limit/token_bucket.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <stdexcept>
+#include <thread>
 #include <tuple>
 #include <vector>
 
+#include "given_time.hpp"
 #include "support/catch.hpp"
+#include "support/joining_thread.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
+using banyan::testing::given_clock;
+using banyan::testing::start;
 using std::chrono::nanoseconds;
 
-struct published_tests;
-using clock_t = banyan::basic_manual_clock<published_tests>;
-using bucket = banyan::token_bucket<clock_t>;
-
-constexpr clock_t::time_point start{1'000'000h};
+using bucket = banyan::token_bucket<given_clock>;
 
 struct step {
   nanoseconds at;
@@ -57,11 +61,44 @@ TEST_CASE("Envoy's token bucket", "[limit][token_bucket][published]") {
   CHECK(sixteen.look(1, start).retry_after() == 62500us);  // Envoy rounds up to 63 ms
   CHECK(sixteen.available(start + 62ms) == 0);
   CHECK(sixteen.available(start + 63ms) == 1);
+  CHECK(five.try_acquire(2, start + 400ms));
+  CHECK(five.look(1, start + 400ms).retry_after() == 200ms);
   // 1 in two years, which Envoy raises to one a year.
   bucket slow{{.rate = 1.0 / (365.0 * 24 * 3600 * 2), .burst = 1}, start};
   CHECK(slow.try_acquire(1, start));
   CHECK(!slow.try_acquire(1, start + 24h * 730 - 1s));
   CHECK(slow.try_acquire(1, start + 24h * 730 + 1s));
+}
+
+// The same: threads that take while time goes on get what flows in, to the token.
+TEST_CASE("Envoy's token bucket, four threads", "[limit][token_bucket][published]") {
+  bucket api{{.rate = 1, .burst = 1200}, start};
+  CHECK(api.try_acquire(1200, start));
+  CHECK(!api.try_acquire(1, start));
+  std::atomic<std::int64_t> second{0};
+  std::atomic<std::uint64_t> taken{0};
+  {
+    std::vector<banyan::testing::joining_thread> threads;
+    for (std::uint64_t t = 0; t < 4; ++t) {
+      threads.emplace_back([&, most = t < 2 ? 1 : t] {
+        for (std::uint64_t mine = 0; mine < 300;) {
+          const std::uint64_t n = std::min<std::uint64_t>(most, 300 - mine);
+          // Two tokens may never come together when others take every single one: then one.
+          for (const std::uint64_t each : {n, std::uint64_t{1}}) {
+            if (!api.try_acquire(each, start + std::chrono::seconds{second.load()})) continue;
+            mine += each;
+            taken += each;
+            break;
+          }
+          std::this_thread::yield();
+        }
+      });
+    }
+    for (int i = 0; i < 200; ++i) second += 1;
+    for (int i = 0; i < 100; ++i) second += 10;
+  }
+  CHECK(taken == 1200);
+  CHECK(!api.try_acquire(1, start + 1200s));
 }
 
 // governor/tests/direct.rs
@@ -99,6 +136,28 @@ TEST_CASE("governor's limiter", "[limit][token_bucket][published]") {
   CHECK(!debtor.look(2, start + 1s));
   CHECK(debtor.look(2, start + 2s));
 
+  bucket single{{.rate = 1, .burst = 1}, start};
+  CHECK(single.reserve(1, start).wait() == 0s);
+  CHECK(single.reserve(1, start).wait() == 1s);
+  CHECK(!single.look(1, start + 1s));
+  CHECK(single.look(1, start + 2s));
+
+  // Asking only takes nothing.
+  bucket asked{{.rate = 3, .burst = 3}, start};
+  for (int i = 0; i < 2; ++i) CHECK(asked.look(3, start));
+  CHECK(!asked.look(4, start + 20s));
+
+  // All of the burst for threads at once, then one a twentieth of a second later.
+  bucket twenty{{.rate = 20, .burst = 20}, start};
+  std::atomic<int> admitted{0};
+  {
+    std::vector<banyan::testing::joining_thread> threads;
+    for (int t = 0; t < 20; ++t) threads.emplace_back([&] { admitted += twenty.try_acquire(1, start) ? 1 : 0; });
+  }
+  CHECK(admitted == 20);
+  CHECK(!twenty.try_acquire(1, start + 2ms));
+  CHECK(twenty.try_acquire(1, start + 1s));
+
   bucket large{{.rate = 1'000'000'001, .burst = 1'000'000'001}, start};
   for (int i = 1; i <= 100'000; ++i) REQUIRE(large.try_acquire(1, start + nanoseconds{i * 10}));
 }
@@ -119,6 +178,19 @@ TEST_CASE("Guava's bursty limiter", "[limit][token_bucket][published]") {
     CHECK(burst.reserve(n, start + 2s).wait() == waited);
   }
   follow(5, 1, {{0ms, 1, true}, {0ms, 1, false}, {0ms, 1, false}, {100ms, 1, false}});
+  // What is left of 400 ms is one that was saved and one that is due.
+  bucket past{{.rate = 5, .burst = 6}, start};
+  CHECK(past.try_acquire(6, start));
+  for (const auto waited : {0ms, 0ms, 200ms}) CHECK(past.reserve(1, start + 400ms).wait() == waited);
+  // Patience without end, and less than none.
+  bucket patient{{.rate = 5, .burst = 5}, start};
+  CHECK(patient.try_acquire(5, start));
+  CHECK(!patient.reserve_within(nanoseconds::min(), 1, start + 199ms));
+  CHECK(patient.reserve_within(-1s, 1, start + 200ms));
+  CHECK(patient.reserve_within(nanoseconds::max(), 1, start + 300ms).wait() == 100ms);
+  // The least rate there is gives one and no more; here such rates are refused, and the least that is not does so.
+  CHECK_THROWS_AS((bucket{{.rate = 4.9e-324, .burst = 1}, start}), std::invalid_argument);
+  follow(1.5e-8, 1, {{0s, 1, true}, {0s, 1, false}, {2'147'483'647ms, 1, false}});
 }
 
 }  // namespace

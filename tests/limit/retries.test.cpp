@@ -10,29 +10,27 @@
 #include <iterator>
 #include <limits>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "at_once.hpp"
+#include "given_time.hpp"
 #include "refusal.hpp"
 #include "support/catch.hpp"
-#include "support/joining_thread.hpp"
 #include "support/seed.hpp"
 #include "support/stop_a_thread.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
+using banyan::testing::after;
+using banyan::testing::given_clock;
 using banyan::testing::refused_field;
+using banyan::testing::start;
+using banyan::testing::time_point;
 using std::chrono::nanoseconds;
 
-struct retry_tests;
-using clock_t = banyan::basic_manual_clock<retry_tests>;
-using budget = banyan::basic_retry_budget<clock_t>;
-using time_point = clock_t::time_point;
-
-constexpr time_point start{1'000'000h};
-time_point after(nanoseconds elapsed) { return start + elapsed; }
+using budget = banyan::basic_retry_budget<given_clock>;
 
 std::vector<nanoseconds> waits(banyan::backoff_options options, std::size_t count) {
   std::vector<nanoseconds> all;
@@ -218,28 +216,20 @@ TEST_CASE("options of retry budgets and throttles are refused by name", "[limit]
 
 TEST_CASE("threads never get more retries than the budget", "[limit][retry_budget][promise]") {
   budget equal{{.ratio = 1, .min_per_second = 0}, start};
-  std::atomic<int> ready{0};
   std::atomic<std::int64_t> requests{0};
   std::atomic<std::int64_t> retries{0};
   std::atomic<std::int64_t> worst{std::numeric_limits<std::int64_t>::min()};
-  {
-    std::vector<banyan::testing::joining_thread> threads;
-    for (int t = 0; t < 3; ++t) {
-      threads.emplace_back([&, t] {
-        ready.fetch_add(1);
-        while (ready.load() < 3) std::this_thread::yield();
-        for (int i = 0; i < 3'000'000; ++i) {
-          if (t == 0) {
-            requests.fetch_add(1);
-            equal.request(start);
-          } else if (equal.try_retry(start)) {
-            const std::int64_t mine = retries.fetch_add(1) + 1;
-            if (mine > requests.load()) worst.store(mine);
-          }
-        }
-      });
+  banyan::testing::at_once(3, [&](int t) {
+    for (int i = 0; i < 3'000'000; ++i) {
+      if (t == 0) {
+        requests.fetch_add(1);
+        equal.request(start);
+      } else if (equal.try_retry(start)) {
+        const std::int64_t mine = retries.fetch_add(1) + 1;
+        if (mine > requests.load()) worst.store(mine);
+      }
     }
-  }
+  });
   while (equal.try_retry(start)) retries.fetch_add(1);
   CHECK(worst.load() == std::numeric_limits<std::int64_t>::min());
   CHECK(retries.load() == requests.load());

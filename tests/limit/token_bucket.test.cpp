@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "given_time.hpp"
 #include "refusal.hpp"
 #include "support/catch.hpp"
 #include "support/seed.hpp"
@@ -12,17 +13,14 @@
 namespace {
 
 using namespace std::chrono_literals;
+using banyan::testing::after;
+using banyan::testing::given_clock;
 using banyan::testing::refused_field;
+using banyan::testing::start;
+using banyan::testing::time_point;
 using std::chrono::nanoseconds;
 
-struct limit_tests;
-using clock_t = banyan::basic_manual_clock<limit_tests>;
-using bucket = banyan::token_bucket<clock_t>;
-using time_point = clock_t::time_point;
-
-constexpr time_point start{1'000'000h};
-
-time_point after(nanoseconds elapsed) { return start + elapsed; }
+using bucket = banyan::token_bucket<given_clock>;
 
 TEST_CASE("the example of the documentation compiles", "[limit][token_bucket]") {
   banyan::token_bucket api{{.rate = 100.0, .burst = 20}};

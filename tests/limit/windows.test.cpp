@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "given_time.hpp"
 #include "promise.hpp"
 #include "refusal.hpp"
 #include "support/catch.hpp"
@@ -24,35 +25,17 @@
 namespace {
 
 using namespace std::chrono_literals;
+using banyan::testing::after;
+using banyan::testing::given_clock;
 using banyan::testing::refused_field;
+using banyan::testing::start;
+using banyan::testing::time_point;
 using std::chrono::nanoseconds;
 
-struct window_tests;
-using clock_t = banyan::basic_manual_clock<window_tests>;
-using time_point = clock_t::time_point;
-using fixed = banyan::fixed_window<clock_t>;
-using counter = banyan::sliding_window_counter<clock_t>;
-using exact = banyan::sliding_window_log<clock_t>;
-using leaky = banyan::leaky_bucket<clock_t>;
-
-constexpr time_point start{1'000'000h};
-time_point after(nanoseconds elapsed) { return start + elapsed; }
-
-TEST_CASE("128 bits without the compiler's help", "[limit][wide]") {
-  using namespace banyan::detail;
-  const std::uint64_t seed = banyan::testing::derived_seed("wide");
-  CAPTURE(seed);
-  banyan::testing::random_source random{seed};
-  for (int i = 0; i < 20'000; ++i) {
-    const std::uint64_t a = random() >> random.below(64);
-    const std::uint64_t b = random() >> random.below(64);
-    REQUIRE((portable::multiply(a, b) == multiply(a, b)));
-    const std::uint64_t by = (random() >> random.below(60)) + 1;
-    const wide dividend{by == 1 ? 0 : random.below(by), random()};
-    REQUIRE(portable::divide(dividend, by) == divide(dividend, by));
-  }
-  CHECK((portable::multiply(~std::uint64_t{0}, ~std::uint64_t{0}) == wide{~std::uint64_t{0} - 1, 1}));
-}
+using fixed = banyan::fixed_window<given_clock>;
+using counter = banyan::sliding_window_counter<given_clock>;
+using exact = banyan::sliding_window_log<given_clock>;
+using leaky = banyan::leaky_bucket<given_clock>;
 
 TEST_CASE("a leaky bucket paces", "[limit][leaky_bucket]") {
   leaky pacer{{.rate = 10, .queue = 3}, start};

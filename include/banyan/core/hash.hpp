@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <banyan/core/detail/wide_product.hpp>
 #include <banyan/core/process_seed.hpp>
 
 namespace banyan {
@@ -21,23 +22,6 @@ namespace detail {
 inline constexpr std::uint64_t hash_salt_0 = 0x243f6a8885a308d3U;
 inline constexpr std::uint64_t hash_salt_1 = 0x13198a2e03707345U;
 inline constexpr std::uint64_t hash_salt_2 = 0xa4093822299f31d1U;
-
-/// The 128-bit product, its halves folded together: every bit of the result depends on nearly all bits of both factors.
-[[nodiscard]] constexpr std::uint64_t multiply_fold(std::uint64_t a, std::uint64_t b) noexcept {
-#if defined(__SIZEOF_INT128__)
-  __extension__ using wide = unsigned __int128;
-  const wide product = static_cast<wide>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-#else
-  constexpr std::uint64_t low_half = 0xffff'ffffU;
-  const std::uint64_t low = (a & low_half) * (b & low_half);
-  const std::uint64_t cross_1 = (a >> 32) * (b & low_half);
-  const std::uint64_t cross_2 = (a & low_half) * (b >> 32);
-  const std::uint64_t middle = (low >> 32) + (cross_1 & low_half) + (cross_2 & low_half);
-  const std::uint64_t high = (a >> 32) * (b >> 32) + (cross_1 >> 32) + (cross_2 >> 32) + (middle >> 32);
-  return ((middle << 32) | (low & low_half)) ^ high;
-#endif
-}
 
 template <class Word>
 [[nodiscard]] std::uint64_t read_word(const unsigned char* from) noexcept {

@@ -18,7 +18,10 @@ struct circuit_breaker_options {
   std::chrono::nanoseconds window_time{0};  ///< counts calls of so long instead, to a tenth; 0, or from 10 ms to a day
   std::uint32_t min_calls = 100;            ///< fewer do not open it; from 1, and at most `window` where that is used
   std::chrono::nanoseconds open_for = std::chrono::seconds{60};  ///< then it tries; above 0, at most a year
-  std::uint32_t probes = 10;                                     ///< calls it tries with; from 1 to 1,023
+  /// With this, each opening in a row lasts twice as long as the one before, up to so long: when probes fail, or when
+  /// it opens again within so long after it closed. 0: all last `open_for`; else from `open_for` to a year.
+  std::chrono::nanoseconds open_for_max{0};
+  std::uint32_t probes = 10;  ///< calls it tries with; from 1 to 1,023
   /// Probes that nobody has given back by then are given up, and others let through. Above 0, at most a year.
   std::chrono::nanoseconds probe_timeout = std::chrono::seconds{60};
   /// Told after each change, by the thread that made it, in no lock; it may call the breaker. What it throws is lost.
@@ -47,6 +50,10 @@ inline void check(const circuit_breaker_options& options) {
     invalid_option("circuit_breaker_options.min_calls", options.min_calls, "must be from 1 to window");
   if (options.open_for.count() <= 0 || options.open_for > year)
     invalid_option("circuit_breaker_options.open_for", options.open_for.count(), "must be above 0, at most a year");
+  if (options.open_for_max.count() != 0 && (options.open_for_max < options.open_for || options.open_for_max > year)) {
+    invalid_option("circuit_breaker_options.open_for_max", options.open_for_max.count(),
+                   "must be 0 or from open_for to a year");
+  }
   if (options.probes == 0 || options.probes > detail::breaker_state::most_probes)
     invalid_option("circuit_breaker_options.probes", options.probes, "must be from 1 to 1023");
   if (options.probe_timeout.count() <= 0 || options.probe_timeout > year) {

@@ -12,12 +12,12 @@
 #include <utility>
 
 #include <banyan/core/cache_line.hpp>
+#include <banyan/core/detail/wide_product.hpp>
 #include <banyan/core/hash.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/core/zeroed_array.hpp>
 #include <banyan/limit/detail/keyed_table.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
-#include <banyan/limit/detail/wide.hpp>
 #include <banyan/limit/rate_decision.hpp>
 #include <banyan/limit/token_bucket.hpp>
 
@@ -50,14 +50,14 @@ struct keyed_limiter_options {
 /// - Keys share a bucket when they agree in set and fingerprint: 16 bits, and with a full table each key has about 12
 ///   others to do so with, so one key in 5,000 has such a companion. The hash is seeded (see `seeded_hash`): nobody
 ///   outside can choose keys to share with, or to crowd, another key.
-/// - What two threads take that bring the same new key at the same moment may be counted twice.
+/// - When two threads bring the same new key at the same moment, one of them may be counted twice.
 /// - `max_keys` busy keys are 11 to a set of 15 on average; 2 % find their set full, see `keyed_limiter_full`. With
 ///   `forget`, a flood of keys makes the forgotten one's burst available again: hostile keys get no more than the burst
 ///   that each new key gets anyway. Against clients that have addresses without end, limit prefixes: `ipv6_prefix`.
 ///
 /// Rate of a key: at most 2^20 a second; burst at most 2^40. Lock-free, O(1): 15 words, two cache lines, are looked at;
 /// an admission is one compare-exchange, a refusal none. Never throws after construction but what the hash throws.
-/// Thread-safe. Eight years after construction time stands still for it.
+/// Thread-safe. Four years after construction time stands still for it.
 template <class Key, class Limiter = token_bucket<>, class Hash = seeded_hash>
 class keyed_limiter;
 
@@ -171,12 +171,12 @@ class keyed_limiter<Key, token_bucket<Clock>, Hash> {
     const std::int64_t nanoseconds = detail::clamped_nanoseconds(now);
     if (nanoseconds <= constructed_) return tolerance() + 1;
     const std::uint64_t since = static_cast<std::uint64_t>(nanoseconds) - static_cast<std::uint64_t>(constructed_);
-    const std::uint64_t passed = detail::multiply(since, scale_.per_nanosecond).high;
+    const std::uint64_t passed = detail::multiply_high(since, scale_.per_nanosecond);
     return tolerance() + 1 + std::min(passed, most_units - 4 * tolerance());
   }
 
   [[nodiscard]] std::size_t set_of(std::uint64_t hash) const noexcept {
-    return static_cast<std::size_t>(detail::multiply(hash, sets_.size()).high);
+    return static_cast<std::size_t>(detail::multiply_high(hash, sets_.size()));
   }
 
   [[nodiscard]] rate_decision decision(const detail::gcra_outcome& outcome) const noexcept {

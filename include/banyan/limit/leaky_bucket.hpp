@@ -1,13 +1,10 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <thread>
 
 #include <banyan/core/clock.hpp>
-#include <banyan/core/invalid_option.hpp>
-#include <banyan/limit/detail/gcra_word.hpp>
+#include <banyan/limit/detail/gcra_bucket.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
 #include <banyan/limit/rate_decision.hpp>
 
@@ -18,16 +15,16 @@ struct leaky_bucket_options {
   std::uint64_t queue = 1;  ///< how many may be waiting or going; from 1 to 2^51, and it empties within two years
 };
 
-/// Throws `std::invalid_argument` when an option is out of its range.
-inline void check(const leaky_bucket_options& options) {
-  using detail::gcra_terms;
-  if (!(options.rate > 0 && options.rate <= gcra_terms::max_rate))
-    invalid_option("leaky_bucket_options.rate", options.rate, "must be above 0 and at most 1e15");
-  if (options.queue == 0 || options.queue > gcra_terms::max_burst)
-    invalid_option("leaky_bucket_options.queue", options.queue, "must be from 1 to 2^51");
-  if (!gcra_terms::acceptable(options.rate, options.queue))
-    invalid_option("leaky_bucket_options.rate", options.rate, "must empty the queue within two years");
+namespace detail {
+
+inline gcra_terms terms_of(const leaky_bucket_options& options) {
+  return checked_terms({"leaky_bucket_options.rate", "leaky_bucket_options.queue"}, options.rate, options.queue);
 }
+
+}  // namespace detail
+
+/// Throws `std::invalid_argument` when an option is out of its range.
+inline void check(const leaky_bucket_options& options) { static_cast<void>(detail::terms_of(options)); }
 
 /// Paces: lets one token through every 1/rate, and tells each request how long to wait for its turn. No bursts.
 ///
@@ -52,7 +49,7 @@ class leaky_bucket {
 
   /// Throws `std::invalid_argument` when an option is out of its range.
   explicit leaky_bucket(leaky_bucket_options wanted, time_point now = Clock::now())
-      : terms_{checked(wanted).bits()}, scale_{detail::clamped_nanoseconds(now)} {}
+      : bucket_{detail::terms_of(wanted), detail::clamped_nanoseconds(now)} {}
 
   leaky_bucket(const leaky_bucket&) = delete;
   leaky_bucket& operator=(const leaky_bucket&) = delete;
@@ -64,36 +61,25 @@ class leaky_bucket {
 
   /// As `try_acquire`, but refuses what would have to wait for longer.
   rate_decision reserve_within(duration longest, std::uint64_t n = 1, time_point now = Clock::now()) noexcept {
-    // The word is all there is to see, so relaxed will do.
-    const detail::gcra_terms terms{terms_.load(std::memory_order_relaxed)};
-    const std::uint64_t ticks = scale_.ticks(detail::clamped_nanoseconds(now));
-    return {word_.join(terms, n, ticks, detail::tick_scale::length(longest.count())), terms};
+    const detail::gcra_terms terms = bucket_.terms();
+    return {bucket_.word.join(terms, n, bucket_.ticks(now), detail::tick_scale::length(longest.count())), terms};
   }
 
   /// As `reserve_within`, and waits: blocks the calling thread, and nobody else, until it may go ahead; by the system's
   /// steady clock, whatever `Clock` is.
   template <class Rep, class Period>
   rate_decision acquire_for(std::chrono::duration<Rep, Period> timeout, std::uint64_t n = 1) {
-    const rate_decision decision = reserve_within(duration{detail::clamped_nanoseconds(timeout)}, n);
-    if (decision.wait().count() > 0) std::this_thread::sleep_for(decision.wait());
-    return decision;
+    return detail::waited(reserve_within(duration{detail::clamped_nanoseconds(timeout)}, n));
   }
 
   /// Changes both at once. Who is waiting keeps its turn; what is owed is paid at the rate at which it was taken.
   /// Throws `std::invalid_argument` as the constructor, then nothing has changed. Wait-free.
   void set_rate(double rate, std::uint64_t queue) {
-    terms_.store(checked({.rate = rate, .queue = queue}).bits(), std::memory_order_relaxed);
+    bucket_.set(detail::terms_of(options{.rate = rate, .queue = queue}));
   }
 
  private:
-  static detail::gcra_terms checked(const leaky_bucket_options& wanted) {
-    check(wanted);
-    return {wanted.rate, wanted.queue};
-  }
-
-  std::atomic<std::uint64_t> terms_;
-  detail::tick_scale scale_;
-  detail::gcra_word word_;
+  detail::gcra_bucket bucket_;
 };
 
 }  // namespace banyan

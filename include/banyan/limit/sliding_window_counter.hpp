@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include <banyan/core/clock.hpp>
+#include <banyan/core/detail/wide_product.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
-#include <banyan/limit/detail/wide.hpp>
 #include <banyan/limit/detail/window_scale.hpp>
 #include <banyan/limit/detail/window_word.hpp>
 #include <banyan/limit/rate_decision.hpp>

@@ -1,12 +1,10 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <thread>
 
 #include <banyan/core/clock.hpp>
-#include <banyan/limit/detail/gcra_word.hpp>
+#include <banyan/limit/detail/gcra_bucket.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
 #include <banyan/limit/rate_decision.hpp>
 #include <banyan/limit/token_bucket_options.hpp>
@@ -39,7 +37,7 @@ class token_bucket {
 
   /// Throws `std::invalid_argument` when an option is out of its range.
   explicit token_bucket(token_bucket_options wanted, time_point now = Clock::now())
-      : terms_{checked(wanted).bits()}, scale_{detail::clamped_nanoseconds(now)} {}
+      : bucket_{detail::terms_of(wanted), detail::clamped_nanoseconds(now)} {}
 
   token_bucket(const token_bucket&) = delete;
   token_bucket& operator=(const token_bucket&) = delete;
@@ -47,8 +45,8 @@ class token_bucket {
   /// Takes `n` tokens if all of them are there, else none. `never` when `n` is above the burst; 0 tokens are always
   /// there unless there is debt.
   rate_decision try_acquire(std::uint64_t n = 1, time_point now = Clock::now()) noexcept {
-    const detail::gcra_terms terms = current_terms();
-    return {word_.take(terms, n, ticks(now)), terms};
+    const detail::gcra_terms terms = bucket_.terms();
+    return {bucket_.word.take(terms, n, bucket_.ticks(now)), terms};
   }
 
   /// Takes `n` tokens, now or in advance: the caller is admitted and has to wait for `wait()` before it goes ahead.
@@ -58,24 +56,21 @@ class token_bucket {
     return reserve_within(duration::max(), n, now);
   }
   rate_decision reserve_within(duration longest, std::uint64_t n = 1, time_point now = Clock::now()) noexcept {
-    const detail::gcra_terms terms = current_terms();
-    return {word_.take(terms, n, ticks(now), detail::tick_scale::length(longest.count())), terms};
+    const detail::gcra_terms terms = bucket_.terms();
+    return {bucket_.word.take(terms, n, bucket_.ticks(now), detail::tick_scale::length(longest.count())), terms};
   }
 
   /// As `reserve_within`, and waits: blocks the calling thread, and nobody else, until it may go ahead; by the system's
-  /// steady clock, whatever `Clock` is. Returns at once
-  /// when that would take longer than `timeout`.
+  /// steady clock, whatever `Clock` is. Returns at once when that would take longer than `timeout`.
   template <class Rep, class Period>
   rate_decision acquire_for(std::chrono::duration<Rep, Period> timeout, std::uint64_t n = 1) {
-    const rate_decision decision = reserve_within(duration{detail::clamped_nanoseconds(timeout)}, n);
-    if (decision.wait().count() > 0) std::this_thread::sleep_for(decision.wait());
-    return decision;
+    return detail::waited(reserve_within(duration{detail::clamped_nanoseconds(timeout)}, n));
   }
 
   /// What `try_acquire` would answer; takes nothing.
   [[nodiscard]] rate_decision look(std::uint64_t n = 1, time_point now = Clock::now()) const noexcept {
-    const detail::gcra_terms terms = current_terms();
-    return {word_.look(terms, n, ticks(now)), terms};
+    const detail::gcra_terms terms = bucket_.terms();
+    return {bucket_.word.look(terms, n, bucket_.ticks(now)), terms};
   }
 
   /// Whole tokens that are there now.
@@ -86,9 +81,9 @@ class token_bucket {
   /// Undoes an admission of `n` tokens at `taken` that were not used. What would have flowed in since then had they not
   /// been taken, at most rate * (now - taken), stays lost: the promise holds.
   void give_back(std::uint64_t n, time_point taken, time_point now = Clock::now()) noexcept {
-    const std::uint64_t from = ticks(taken);
-    const std::uint64_t to = ticks(now);
-    word_.give_back(current_terms(), n, to > from ? to - from : 0);
+    const std::uint64_t from = bucket_.ticks(taken);
+    const std::uint64_t to = bucket_.ticks(now);
+    bucket_.word.give_back(bucket_.terms(), n, to > from ? to - from : 0);
   }
 
   /// Changes both at once: every decision goes by one setting, those that overlap the call by either. What has been
@@ -96,31 +91,15 @@ class token_bucket {
   /// new rate, at most the burst. Throws `std::invalid_argument` as the constructor, then nothing has changed.
   /// Wait-free.
   void set_rate(double rate, std::uint64_t burst) {
-    // The word is all there is to see, so relaxed will do.
-    terms_.store(checked({.rate = rate, .burst = burst}).bits(), std::memory_order_relaxed);
+    bucket_.set(detail::terms_of(options{.rate = rate, .burst = burst}));
   }
 
   /// As they are after rounding. Wait-free.
-  [[nodiscard]] double rate() const noexcept { return current_terms().rate(); }
-  [[nodiscard]] std::uint64_t burst() const noexcept { return current_terms().burst(); }
+  [[nodiscard]] double rate() const noexcept { return bucket_.terms().rate(); }
+  [[nodiscard]] std::uint64_t burst() const noexcept { return bucket_.terms().burst(); }
 
  private:
-  static detail::gcra_terms checked(const token_bucket_options& wanted) {
-    check(wanted);
-    return {wanted.rate, wanted.burst};
-  }
-
-  [[nodiscard]] detail::gcra_terms current_terms() const noexcept {
-    return detail::gcra_terms{terms_.load(std::memory_order_relaxed)};
-  }
-
-  [[nodiscard]] std::uint64_t ticks(time_point now) const noexcept {
-    return scale_.ticks(detail::clamped_nanoseconds(now));
-  }
-
-  std::atomic<std::uint64_t> terms_;
-  detail::tick_scale scale_;
-  detail::gcra_word word_;
+  detail::gcra_bucket bucket_;
 };
 
 }  // namespace banyan

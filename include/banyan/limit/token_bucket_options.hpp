@@ -2,8 +2,7 @@
 
 #include <cstdint>
 
-#include <banyan/core/invalid_option.hpp>
-#include <banyan/limit/detail/gcra_terms.hpp>
+#include <banyan/limit/detail/gcra_bucket.hpp>
 
 namespace banyan {
 
@@ -12,15 +11,15 @@ struct token_bucket_options {
   std::uint64_t burst = 1;  ///< how many may be there at once; from 1 to 2^51, and it fills within two years
 };
 
-/// Throws `std::invalid_argument` when an option is out of its range.
-inline void check(const token_bucket_options& options) {
-  using detail::gcra_terms;
-  if (!(options.rate > 0 && options.rate <= gcra_terms::max_rate))
-    invalid_option("token_bucket_options.rate", options.rate, "must be above 0 and at most 1e15");
-  if (options.burst == 0 || options.burst > gcra_terms::max_burst)
-    invalid_option("token_bucket_options.burst", options.burst, "must be from 1 to 2^51");
-  if (!gcra_terms::acceptable(options.rate, options.burst))
-    invalid_option("token_bucket_options.rate", options.rate, "must fill the burst within two years");
+namespace detail {
+
+inline gcra_terms terms_of(const token_bucket_options& options) {
+  return checked_terms({"token_bucket_options.rate", "token_bucket_options.burst"}, options.rate, options.burst);
 }
+
+}  // namespace detail
+
+/// Throws `std::invalid_argument` when an option is out of its range.
+inline void check(const token_bucket_options& options) { static_cast<void>(detail::terms_of(options)); }
 
 }  // namespace banyan

@@ -15,9 +15,9 @@ enum class circuit_state : std::uint8_t {
 
 namespace detail {
 
-/// State, generation, and since when, in one word; and a word of counts of the probes of a half-open generation. Every
-/// change of state is a compare-exchange that makes a new generation, from 1 to 65535 and round again; what belongs to
-/// an earlier one is void by that.
+/// State, generation, openings in a row, and since when, in one word; and a word of counts of the probes of a half-open
+/// generation. Every change of state is a compare-exchange that makes a new generation, from 1 to 65535 and round
+/// again; what belongs to an earlier one is void by that.
 ///
 /// Lock-free: a repetition means that another call changed a word.
 class breaker_state {
@@ -25,8 +25,10 @@ class breaker_state {
   struct view {
     circuit_state state = circuit_state::closed;
     std::uint16_t generation = 1;
-    std::uint64_t since = 0;  // of 2^45
+    std::uint8_t openings = 0;  // in a row, the last one included; at most `most_openings`
+    std::uint64_t since = 0;    // of 2^41
   };
+  static constexpr std::uint8_t most_openings = 15;
 
   struct probes {
     std::uint32_t issued = 0;
@@ -42,10 +44,10 @@ class breaker_state {
   }
 
   /// To `to`, if nothing has changed since `from` was looked at.
-  bool change(const view& from, circuit_state to, std::uint64_t now) noexcept {
+  bool change(const view& from, circuit_state to, std::uint8_t openings, std::uint64_t now) noexcept {
     std::uint64_t expected = packed(from);
     // (2) release: pairs with (1).
-    return state_.compare_exchange_strong(expected, packed({to, after(from.generation), now}),
+    return state_.compare_exchange_strong(expected, packed({to, after(from.generation), openings, now}),
                                           std::memory_order_acq_rel, std::memory_order_relaxed);
   }
 
@@ -79,7 +81,7 @@ class breaker_state {
   }
 
  private:
-  static constexpr std::uint64_t since_mask = (std::uint64_t{1} << 45) - 1;
+  static constexpr std::uint64_t since_mask = (std::uint64_t{1} << 41) - 1;
 
   static constexpr std::uint16_t after(std::uint16_t generation) noexcept {
     return generation == 65'535 ? std::uint16_t{1} : static_cast<std::uint16_t>(generation + 1);
@@ -91,10 +93,11 @@ class breaker_state {
 
   static constexpr std::uint64_t packed(const view& v) noexcept {
     return (std::uint64_t{static_cast<std::uint8_t>(v.state)} << 61) | (std::uint64_t{v.generation} << 45) |
-           (v.since & since_mask);
+           (std::uint64_t{v.openings} << 41) | (v.since & since_mask);
   }
   static constexpr view unpacked(std::uint64_t word) noexcept {
-    return {static_cast<circuit_state>(word >> 61), static_cast<std::uint16_t>(word >> 45), word & since_mask};
+    return {static_cast<circuit_state>(word >> 61), static_cast<std::uint16_t>(word >> 45),
+            static_cast<std::uint8_t>((word >> 41) & most_openings), word & since_mask};
   }
 
   static constexpr std::uint16_t generation_of(std::uint64_t word) noexcept {

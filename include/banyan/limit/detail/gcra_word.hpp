@@ -38,9 +38,11 @@ class gcra_word {
       return {};
     }
     const std::uint64_t cost = terms.cost(n);
-    const std::uint64_t full = minus(now, terms.tolerance());
     const std::uint64_t latest = plus(now, patience);
     std::uint64_t seen = empty_at_.load(std::memory_order_relaxed);
+    // Refused whatever the burst: a request is worth a full bucket at most, so a full one would have had it.
+    if (plus(seen, cost) > latest) return {verdict::refused, minus(plus(seen, cost), latest), minus(now, seen)};
+    const std::uint64_t full = minus(now, terms.tolerance());
     for (;;) {
       const std::uint64_t from = seen > full ? seen : full;
       const std::uint64_t next = plus(from, cost);

@@ -5,38 +5,45 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <span>
 
 #include <banyan/limit/detail/gcra_word.hpp>
 
 namespace banyan::detail {
 
-/// Token buckets of many keys, one word each, in sets of two cache lines: 16 bits of fingerprint, 48 of the time at
-/// which the bucket was empty. A word whose time is so far back that its bucket is full says nothing, and may be
-/// another key's from then on: nobody has to remove idle keys.
+/// Token buckets of many keys, one word each, in sets of two cache lines: 16 bits of fingerprint, a bit that says that
+/// the word is tentative, 47 of the time at which the bucket was empty. A word whose time is so far back that its
+/// bucket is full says nothing, and may be another key's from then on: nobody has to remove idle keys.
 ///
 /// Time comes in units of a part of a token, the same for all keys; `cost` and `tolerance` too.
 ///
-/// A key is to stand in one word of its set. Two threads that bring the same new key at once may put it into two; so
-/// each looks again after it has put it there, before it admits, and at least one of them sees the other's (both write
-/// before they read, in one order for all: seq_cst). Whoever sees a key twice adds what the later word says to the
-/// first one, and clears the later. That may count something twice, never not at all.
+/// A key stands in one settled word of its set. Two threads that bring the same new key at once may put it down in two;
+/// so words are put down as tentative, and to settle one takes a look, after that, which finds no other word of the
+/// key: tentative ones behind it are removed before; a settled one, or a tentative one before it, has precedence. Of
+/// two words at least one look sees the other word (both write before they read, in one order for all: seq_cst), and
+/// whether that is removed or settled its own compare-exchange decides. Whoever finds a tentative word of its key
+/// settles it before it goes on, so nobody waits for whoever put it down. Who put it down is admitted if it settled it
+/// itself; if another did, or removed it, it asks again: that may count something twice, never not at all.
+///
+///     empty (0), or idle --put down--> tentative --settled--> settled --taken, given back--> settled --time--> idle
+///                                          |                     |
+///                                          +--removed--> empty   +--pushed out, where the set is full--> another key's
 ///
 /// A clock that is ahead finds words idle that are not so for others. So before such a word is used for another key,
 /// its time is noted as forgotten, for the whole set; and a new key starts from there at the earliest, by whatever
-/// clock. And a key's word that is idle for a caller is not there for it, but it is not cleared either.
+/// clock. A key's own word that is idle is used on.
 ///
 /// Keys of equal fingerprint in one set share a bucket.
 ///
 /// Lock-free: every repetition means that another request changed a word of the set. O(words of a set).
-class keyed_table {
+template <template <class> class Atomic = std::atomic, std::size_t Ways = 15>
+class basic_keyed_table {
  public:
-  static constexpr unsigned time_bits = 48;
-  static constexpr std::size_t ways = 15;
+  static constexpr unsigned time_bits = 47;
+  static constexpr std::size_t ways = Ways;
 
-  struct alignas(128) set {
-    std::array<std::atomic<std::uint64_t>, ways> words;
-    std::atomic<std::uint64_t> forgotten;  // the latest time of an idle word that was given to another key
+  struct alignas(8 * (ways + 1)) set {
+    std::array<Atomic<std::uint64_t>, ways> words;
+    Atomic<std::uint64_t> forgotten;  // the latest time of an idle word that was given to another key
   };
   static_assert(sizeof(set) == 8 * (ways + 1));
 
@@ -45,7 +52,7 @@ class keyed_table {
   struct request {
     std::uint64_t hash;
     std::uint64_t cost;       ///< at least 1, at most `tolerance`
-    std::uint64_t now;        ///< above `tolerance`, below 2^48 - 2 * tolerance
+    std::uint64_t now;        ///< above `tolerance`, below 2^47 - 2 * tolerance
     std::uint64_t tolerance;  ///< below 2^41
   };
 
@@ -58,12 +65,12 @@ class keyed_table {
     const std::uint64_t floor = asked.now - asked.tolerance;
     for (;;) {
       const view seen = look_at(place, asked.hash, floor);
-      if (seen.twice) {
-        join(place, asked, floor);
-        continue;
-      }
       if (seen.mine != none) {
         std::uint64_t word = seen.word;
+        if (is_tentative(word)) {
+          settle(place, asked.hash, 0);
+          continue;
+        }
         const std::uint64_t next = later(time_of(word), floor) + asked.cost;
         if (next > asked.now) return {refusal(next, asked)};
         if (place.words[seen.mine].compare_exchange_strong(word, packed(asked.hash, next), std::memory_order_seq_cst))
@@ -81,9 +88,9 @@ class keyed_table {
       // After the look that did not find the key: who gave its word away had noted that before.
       const std::uint64_t next = later(floor, place.forgotten.load(std::memory_order_seq_cst)) + asked.cost;
       if (next > asked.now) return {refusal(next, asked), full};
-      if (!place.words[at].compare_exchange_strong(word, packed(asked.hash, next), std::memory_order_seq_cst)) continue;
-      if (!settled(place, asked, floor)) return {refusal(next, asked), full};
-      return {admission(next, asked), full};
+      const std::uint64_t put = packed(asked.hash, next) | tentative;
+      if (!place.words[at].compare_exchange_strong(word, put, std::memory_order_seq_cst)) continue;
+      if (settle(place, asked.hash, put)) return {admission(next, asked), full};
     }
   }
 
@@ -98,9 +105,9 @@ class keyed_table {
 
   /// Takes so much off what the key's bucket has been charged.
   static void give_back(set& place, std::uint64_t hash, std::uint64_t amount) noexcept {
-    for (std::atomic<std::uint64_t>& each : place.words) {
+    for (Atomic<std::uint64_t>& each : place.words) {
       std::uint64_t word = each.load(std::memory_order_seq_cst);
-      while (word != 0 && fingerprint(word) == fingerprint_of(hash)) {
+      while (is_of(word, hash) && !is_tentative(word)) {
         const std::uint64_t time = time_of(word) > amount ? time_of(word) - amount : 1;
         if (each.compare_exchange_weak(word, packed(hash, time), std::memory_order_seq_cst)) return;
       }
@@ -117,14 +124,18 @@ class keyed_table {
  private:
   static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
   static constexpr std::uint64_t time_mask = (std::uint64_t{1} << time_bits) - 1;
+  static constexpr std::uint64_t tentative = std::uint64_t{1} << time_bits;
+  static constexpr unsigned fingerprint_at = time_bits + 1;
 
   static constexpr std::uint64_t later(std::uint64_t a, std::uint64_t b) noexcept { return a > b ? a : b; }
   static constexpr std::uint64_t time_of(std::uint64_t word) noexcept { return word & time_mask; }
-  static constexpr std::uint64_t fingerprint(std::uint64_t word) noexcept { return word >> time_bits; }
-  // The low bits; the set goes by the high ones.
-  static constexpr std::uint64_t fingerprint_of(std::uint64_t hash) noexcept { return hash & 0xffffU; }
+  static constexpr bool is_tentative(std::uint64_t word) noexcept { return (word & tentative) != 0; }
+  // A fingerprint is the low bits of a hash; the set goes by the high ones.
+  static constexpr bool is_of(std::uint64_t word, std::uint64_t hash) noexcept {
+    return word != 0 && word >> fingerprint_at == (hash & 0xffffU);
+  }
   static constexpr std::uint64_t packed(std::uint64_t hash, std::uint64_t time) noexcept {
-    return (fingerprint_of(hash) << time_bits) | time;
+    return (hash << fingerprint_at) | time;
   }
 
   static constexpr gcra_outcome admission(std::uint64_t next, const request& asked) noexcept {
@@ -142,7 +153,6 @@ class keyed_table {
     std::uint64_t word = 0;
     std::uint64_t free_word = 0;
     std::uint64_t oldest_word = std::numeric_limits<std::uint64_t>::max();
-    bool twice = false;
   };
 
   static void note_forgotten(set& place, std::uint64_t time) noexcept {
@@ -157,7 +167,7 @@ class keyed_table {
     std::uint64_t idle_word = 0;
     for (std::size_t i = 0; i < ways; ++i) {
       const std::uint64_t word = place.words[i].load(std::memory_order_seq_cst);
-      if (word != 0 && fingerprint(word) == fingerprint_of(hash)) {
+      if (is_of(word, hash)) {
         if (time_of(word) <= floor) {
           if (idle == none) {
             idle = i;
@@ -166,8 +176,6 @@ class keyed_table {
         } else if (seen.mine == none) {
           seen.mine = i;
           seen.word = word;
-        } else {
-          seen.twice = true;
         }
       }
       const std::uint64_t time = time_of(word);
@@ -187,55 +195,38 @@ class keyed_table {
     return seen;
   }
 
-  // Adds what a key's second word says to its first one, then clears the second.
-  static void join(set& place, const request& asked, std::uint64_t floor) noexcept {
-    const std::uint64_t hash = asked.hash;
-    std::size_t first = none;
-    for (std::size_t i = 0; i < ways; ++i) {
-      std::uint64_t word = place.words[i].load(std::memory_order_seq_cst);
-      if (fingerprint(word) != fingerprint_of(hash) || time_of(word) <= floor) continue;
-      if (first == none) {
-        first = i;
-        continue;
-      }
-      std::uint64_t added = floor;
-      for (;;) {
-        if (time_of(word) > added) {
-          if (!charge(place.words[first], asked, time_of(word) - added, floor, time_of(word))) return;
-          added = time_of(word);
+  // Settles the key's first tentative word and removes the others, or all of them where there is a settled one. Whether
+  // it was this call that settled `put`. Idle words count: they are where the key goes on.
+  static bool settle(set& place, std::uint64_t hash, std::uint64_t put) noexcept {
+    for (;;) {
+      std::size_t first = none;
+      std::uint64_t word = 0;
+      bool is_settled = false;
+      bool alone = true;
+      for (std::size_t i = 0; i < ways; ++i) {
+        std::uint64_t each = place.words[i].load(std::memory_order_seq_cst);
+        if (!is_of(each, hash)) continue;
+        if (!is_tentative(each)) {
+          is_settled = true;
+        } else if (first == none) {
+          first = i;
+          word = each;
+        } else {
+          alone = false;  // removed or settled: either is to be seen by the next look
+          place.words[i].compare_exchange_strong(each, 0, std::memory_order_seq_cst);
         }
-        if (place.words[i].compare_exchange_strong(word, 0, std::memory_order_seq_cst)) break;
-        if (word == 0 || fingerprint(word) != fingerprint_of(hash)) break;  // done by another thread
+      }
+      if (first == none) return false;
+      if (is_settled) {
+        place.words[first].compare_exchange_strong(word, 0, std::memory_order_seq_cst);
+      } else if (alone) {
+        if (place.words[first].compare_exchange_strong(word, word & ~tentative, std::memory_order_seq_cst))
+          return word == put;
       }
     }
-  }
-
-  // False when the word is another key's by now. Not less than `least` in the end: for a clock that is ahead of ours,
-  // that is what the word to be cleared said.
-  static bool charge(std::atomic<std::uint64_t>& at, const request& asked, std::uint64_t amount, std::uint64_t floor,
-                     std::uint64_t least) noexcept {
-    std::uint64_t word = at.load(std::memory_order_seq_cst);
-    while (word != 0 && fingerprint(word) == fingerprint_of(asked.hash)) {
-      // A debt of one full bucket at most: what is counted twice must not add up.
-      const std::uint64_t most = later(later(time_of(word), least), floor + 2 * asked.tolerance);
-      const std::uint64_t next = later(time_of(word), floor) + amount;
-      if (at.compare_exchange_weak(word, packed(asked.hash, next < most ? next : most), std::memory_order_seq_cst))
-        return true;
-    }
-    return false;
-  }
-
-  // After a new key was put down: whether what it took was there, all words of the key taken together.
-  static bool settled(set& place, const request& asked, std::uint64_t floor) noexcept {
-    view seen = look_at(place, asked.hash, floor);
-    if (!seen.twice) return true;
-    do {
-      join(place, asked, floor);
-      seen = look_at(place, asked.hash, floor);
-    } while (seen.twice);
-    // Refused, it does not give back: by how much the joining raised the word, nobody knows.
-    return seen.mine == none || time_of(seen.word) <= asked.now;
   }
 };
+
+using keyed_table = basic_keyed_table<>;
 
 }  // namespace banyan::detail

@@ -14,11 +14,19 @@ namespace banyan::detail {
 /// was claimed but is not written (its owner stopped in between) writes it with a time of its own, which is later: that
 /// can refuse, but not admit.
 ///
+/// A slot, by the entry e that is next to be claimed in it:
+///
+///     (time of e - size, its lap) --claim moves next_--> claimed, still the same --its owner writes--> (time of e,
+///     lap)
+///                                                          |                                            ^
+///                                                          +--somebody comes round to it, e + size------+
+///
 /// Times of claims do not go back: whoever claims brings `latest_` up to its time before, and looks at it after it has
 /// read `next_`. So of limit + 1 admissions in a row the last is at least a window later than the first.
 ///
 /// Lock-free: every repetition means that another request was admitted, or an entry written for a stopped one.
-class log_ring {
+template <template <class> class Atomic = std::atomic>
+class basic_log_ring {
  public:
   struct answer {
     bool admitted = false;
@@ -27,7 +35,7 @@ class log_ring {
   };
 
   /// `slots`: all zero, at least one. `length`: of the window. Times begin above `length`.
-  log_ring(std::span<std::atomic<std::uint64_t>> slots, std::uint64_t length) noexcept
+  basic_log_ring(std::span<Atomic<std::uint64_t>> slots, std::uint64_t length) noexcept
       : slots_{slots.data()}, size_{slots.size()}, length_{length} {}
 
   /// `n` from 1 to the number of slots. O(n + log(slots)).
@@ -35,7 +43,7 @@ class log_ring {
     for (;;) {
       // (1) acquire: pairs with the release in (3), after which `latest_` is not behind the time of that claim.
       const std::uint64_t first = next_.load(std::memory_order_acquire);
-      std::uint64_t time = later(now, latest_.load(std::memory_order_relaxed));
+      const std::uint64_t time = later(now, latest_.load(std::memory_order_relaxed));
       std::uint64_t wait = 0;
       bool moved = false;
       for (std::uint64_t entry = first; entry != first + n && !moved; ++entry) {
@@ -45,11 +53,10 @@ class log_ring {
       if (moved) continue;
       if (wait != 0) return {false, wait, used(first, time)};
 
-      // Before the claim, so that the release in (3) carries it. Another's time may be later still; then so is ours.
+      // Before the claim, so that the release in (3) carries it.
       std::uint64_t latest = latest_.load(std::memory_order_relaxed);
       while (latest < time && !latest_.compare_exchange_weak(latest, time, std::memory_order_relaxed)) {
       }
-      time = later(time, latest);
       std::uint64_t expected = first;
       // (3) release: pairs with (1).
       if (!next_.compare_exchange_strong(expected, first + n, std::memory_order_release, std::memory_order_relaxed)) {
@@ -63,7 +70,7 @@ class log_ring {
  private:
   static constexpr std::uint64_t later(std::uint64_t a, std::uint64_t b) noexcept { return a > b ? a : b; }
 
-  [[nodiscard]] std::atomic<std::uint64_t>& slot(std::uint64_t entry) const noexcept { return slots_[entry % size_]; }
+  [[nodiscard]] Atomic<std::uint64_t>& slot(std::uint64_t entry) const noexcept { return slots_[entry % size_]; }
   [[nodiscard]] std::uint64_t lap(std::uint64_t entry) const noexcept { return (entry / size_ + 1) & 1; }
 
   // What stands in the slot of an entry that is to be claimed: the entry a round before it. Sets `moved` when somebody
@@ -114,11 +121,13 @@ class log_ring {
     return end - low;
   }
 
-  std::atomic<std::uint64_t>* slots_;
+  Atomic<std::uint64_t>* slots_;
   std::uint64_t size_;
   std::uint64_t length_;
-  std::atomic<std::uint64_t> next_{0};
-  std::atomic<std::uint64_t> latest_{0};
+  Atomic<std::uint64_t> next_{0};
+  Atomic<std::uint64_t> latest_{0};
 };
+
+using log_ring = basic_log_ring<>;
 
 }  // namespace banyan::detail

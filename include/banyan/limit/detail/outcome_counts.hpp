@@ -27,12 +27,13 @@ struct call_outcome {
 /// in any order, so a sum may be below 0 for a moment, and counts as 0 then.
 ///
 /// Lock-free: a repetition means that another call was counted. All words stand for themselves, so relaxed will do.
-class last_outcomes {
+template <template <class> class Atomic = std::atomic>
+class basic_last_outcomes {
  public:
   static constexpr std::uint32_t most = 32'767;
 
   /// `ring`: all zero, from 1 to `most` places.
-  explicit last_outcomes(std::span<std::atomic<std::uint32_t>> ring) noexcept
+  explicit basic_last_outcomes(std::span<Atomic<std::uint32_t>> ring) noexcept
       : ring_{ring.data()}, size_{ring.size()} {}
 
   /// Records a call of `generation`, which is above 0, and tells the counts with it.
@@ -87,11 +88,13 @@ class last_outcomes {
     return {positive(field(word, 2)), positive(field(word, 1)), positive(field(word, 0))};
   }
 
-  std::atomic<std::uint32_t>* ring_;
+  Atomic<std::uint32_t>* ring_;
   std::size_t size_;
-  std::atomic<std::uint64_t> next_{0};
-  std::atomic<std::uint64_t> sums_{0};
+  Atomic<std::uint64_t> next_{0};
+  Atomic<std::uint64_t> sums_{0};
 };
+
+using last_outcomes = basic_last_outcomes<>;
 
 /// Counts of the calls in the last ten slots of time: a word each, slot number, calls, failed, slow. A slot with more
 /// than 16,000 calls is halved, which keeps its rates; it weighs less then.

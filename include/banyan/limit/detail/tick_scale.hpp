@@ -51,7 +51,8 @@ class tick_scale {
   [[nodiscard]] constexpr std::uint64_t ticks(std::int64_t nanoseconds) const noexcept {
     const std::uint64_t since = static_cast<std::uint64_t>(nanoseconds) - static_cast<std::uint64_t>(zero_);
     if (nanoseconds < zero_) return offset_ << ticks_per_nanosecond_log2;
-    return ((since < last ? since : last) + offset_) << ticks_per_nanosecond_log2;
+    const std::uint64_t passed = (since < last ? since : last) + offset_;
+    return (passed < last ? passed : last) << ticks_per_nanosecond_log2;
   }
 
   [[nodiscard]] static constexpr std::uint64_t length(std::int64_t nanoseconds) noexcept {
