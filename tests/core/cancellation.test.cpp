@@ -1,6 +1,7 @@
 #include <banyan/core/cancellation.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -105,6 +106,30 @@ TEST_CASE("on_cancel does not end while its callback runs elsewhere", "[core][ca
     }
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("the end of on_cancel waits for a callback that is in the middle", "[core][cancellation]") {
+  cancellation flag;
+  std::atomic<bool> inside{false};
+  std::atomic<bool> leaving{false};
+  std::atomic<bool> gone{false};
+  std::atomic<bool> too_early{false};
+  const auto callback = [&] {
+    inside = true;
+    while (!leaving) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});  // for the other to leave, if it would
+    too_early = gone.load();
+  };
+  std::optional<on_cancel<decltype(callback)>> watch;
+  watch.emplace(flag, callback);
+  {
+    const joining_thread requester{[&] { flag.request(); }};
+    while (!inside) std::this_thread::yield();
+    leaving = true;
+    watch.reset();
+    gone = true;
+  }
+  CHECK_FALSE(too_early);
 }
 
 TEST_CASE("nobody who registers before the flag is set is overlooked", "[core][cancellation]") {

@@ -150,7 +150,8 @@ class single_flight {
   /// with the `Key` kept here. What `keep` throws is lost.
   ///
   /// Empty also when the executor drops the task without running it. What `runs.execute` throws goes to this caller;
-  /// those that wait start anew. This object must outlive the task.
+  /// those that wait start anew. This object must outlive the task. Whoever waits without limit on the executor's own
+  /// threads may take the one that the task needs.
   template <class K, executor Executor, class Load, class Keep>
   std::optional<Value> run_on(Executor& runs, const K& key, flight_wait limit, Load load, Keep keep) {
     const auto hash = static_cast<std::uint64_t>(hash_(key));

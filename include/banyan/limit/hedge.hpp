@@ -10,6 +10,7 @@
 #include <banyan/core/clock.hpp>
 #include <banyan/core/duration_histogram.hpp>
 #include <banyan/core/invalid_option.hpp>
+#include <banyan/limit/detail/product_limit.hpp>
 #include <banyan/limit/detail/slotted_counts.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
 #include <banyan/limit/retry_budget.hpp>
@@ -65,11 +66,12 @@ struct hedge_stats {
 /// - Second attempts stay within max_extra * requests + min_per_second * window over any window (`retry_budget`). So
 ///   when everything is slow, they add that to the load and no more.
 /// - There are none while too many calls fail (`retry_throttle`), nor as long as the server says (`pushback`).
-/// - An attempt that was overtaken, or given up, counts as having taken as long as it had run: it was slower than that.
-///   Not counting it at all would pull the delay down, and with it ever more attempts.
+/// - Of an attempt that was overtaken, or given up, it is known that it takes longer than it had run, and so it counts
+///   (`product_limit_quantile`). Not counting it, or as having ended there, would pull the delay down, and with it ever
+///   more requests would be sent twice.
 ///
 /// Thread-safe; all operations are lock-free and O(1), but for the look at the latencies. An older `now` than a window
-/// ago counts for nothing. About 7 KB.
+/// ago counts for nothing. About 14 KB.
 ///
 /// Sources: J. Dean, L. Barroso, "The tail at scale", CACM 56(2), 2013; Finagle's BackupRequestFilter; gRPC proposal
 /// A6.
@@ -118,19 +120,20 @@ class basic_hedge {
 
   /// The first attempt brought its result, after `latency`.
   void succeeded(duration latency, time_point now = Clock::now()) noexcept {
-    learn(latency, now);
+    ended_.add(slot(now), duration_distribution::class_of(latency));
     throttle_.succeeded();
   }
 
   /// A later attempt brought the result, when the first had been running for `elapsed`.
   void overtaken(duration elapsed, time_point now = Clock::now()) noexcept {
     won_.fetch_add(1, std::memory_order_relaxed);
-    succeeded(elapsed, now);
+    beyond_.add(slot(now), duration_distribution::class_of(elapsed));
+    throttle_.succeeded();
   }
 
   /// Nobody waits any more, after `elapsed`.
   void timed_out(duration elapsed, time_point now = Clock::now()) noexcept {
-    learn(elapsed, now);
+    beyond_.add(slot(now), duration_distribution::class_of(elapsed));
     throttle_.failed();
   }
 
@@ -179,15 +182,15 @@ class basic_hedge {
     return number < last ? static_cast<std::uint32_t>(number) : last;
   }
 
-  void learn(duration latency, time_point now) noexcept {
-    latencies_.add(slot(now), duration_distribution::class_of(latency));
-  }
-
   [[nodiscard]] std::int64_t measured(std::uint32_t at) const noexcept {
-    duration_distribution recent;
-    for (std::size_t i = 0; i < duration_distribution::classes; ++i) recent.add_to_class(i, latencies_.sum(at, i));
-    if (recent.count() < options_.min_samples) return unknown;
-    const duration found = recent.quantile(options_.percentile);
+    duration_distribution ended;
+    duration_distribution beyond;
+    for (std::size_t i = 0; i < duration_distribution::classes; ++i) {
+      ended.add_to_class(i, ended_.sum(at, i));
+      beyond.add_to_class(i, beyond_.sum(at, i));
+    }
+    if (ended.count() + beyond.count() < options_.min_samples) return unknown;
+    const duration found = detail::product_limit_quantile(ended, beyond, options_.percentile);
     return found > options_.min_delay ? found.count() : options_.min_delay.count();
   }
 
@@ -195,7 +198,8 @@ class basic_hedge {
   std::int64_t begin_;
   basic_retry_budget<Clock> budget_;
   retry_throttle throttle_;
-  counts latencies_{};
+  counts ended_{};
+  counts beyond_{};  // took longer than this
   std::atomic<std::uint64_t> looked_{0};
   std::atomic<std::int64_t> delay_{unknown};
   std::atomic<std::int64_t> held_until_{std::numeric_limits<std::int64_t>::min()};
