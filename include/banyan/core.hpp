@@ -3,7 +3,9 @@
 /// The ground floor: what every other room stands on.
 
 #include <banyan/core/cache_line.hpp>
+#include <banyan/core/cancellation.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/deadline.hpp>
 #include <banyan/core/duration_histogram.hpp>
 #include <banyan/core/executor.hpp>
 #include <banyan/core/expected.hpp>

@@ -7,6 +7,9 @@
 #include <banyan/limit/circuit_breaker.hpp>
 #include <banyan/limit/circuit_breaker_options.hpp>
 #include <banyan/limit/fixed_window.hpp>
+#include <banyan/limit/hedge.hpp>
+#include <banyan/limit/hedge_race.hpp>
+#include <banyan/limit/hedged_call.hpp>
 #include <banyan/limit/hierarchical.hpp>
 #include <banyan/limit/ipv6_prefix.hpp>
 #include <banyan/limit/keyed_limiter.hpp>

@@ -66,7 +66,7 @@ std::vector<int> run_together(flights& f, int joiners, std::atomic<int>& loads, 
 const auto keep_nothing = [](const int&, flights::call&) {};
 
 TEST_CASE("the states of a call", "[core][single_flight]") {
-  using state = banyan::detail::flight_state;
+  using state = banyan::detail::flight_state<>;
   state committed;
   CHECK(committed.join());
   CHECK(committed.join());
@@ -75,14 +75,14 @@ TEST_CASE("the states of a call", "[core][single_flight]") {
   committed.forget();
   CHECK(committed.try_commit());
   CHECK_FALSE(committed.join());
-  CHECK(committed.close() == 3);
+  CHECK(committed.land() == 3);
   state forgotten;
   forgotten.forget();
   CHECK_FALSE(forgotten.join());
   CHECK_FALSE(forgotten.try_commit());
-  CHECK(forgotten.close() == 0);
+  CHECK(forgotten.land() == 0);
   state closed;
-  CHECK(closed.close() == 0);
+  CHECK(closed.land() == 0);
   CHECK_FALSE(closed.join());
 }
 

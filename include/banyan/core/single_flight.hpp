@@ -12,7 +12,11 @@
 #include <type_traits>
 #include <utility>
 
+#include <banyan/core/cancellation.hpp>
+#include <banyan/core/deadline.hpp>
+#include <banyan/core/detail/flight_state.hpp>
 #include <banyan/core/detail/marked_list.hpp>
+#include <banyan/core/executor.hpp>
 #include <banyan/core/hash.hpp>
 #include <banyan/core/hazard_domain.hpp>
 #include <banyan/core/hazard_pointer.hpp>
@@ -20,53 +24,11 @@
 
 namespace banyan {
 
-namespace detail {
-
-/// The life of one call, in one word, so that joining, forgetting, committing and closing are ordered by it.
-class flight_state {
- public:
-  /// One more waits for the result; false when the call takes no more. Lock-free.
-  bool join() noexcept {
-    std::uint32_t seen = word_.load(std::memory_order_relaxed);
-    while ((seen & closed) == 0) {
-      // (1) acquire, release: pairs with (2)-(4).
-      if (word_.compare_exchange_weak(seen, seen + one_waiter, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /// Nobody joins any more, and a call that has not committed never will. Wait-free.
-  void forget() noexcept { word_.fetch_or(forgotten | closed, std::memory_order_acq_rel); }  // (2) pairs with (1)-(4)
-
-  /// False if the call was forgotten before; else it counts as committed from here on. Lock-free.
-  bool try_commit() noexcept {
-    std::uint32_t seen = word_.load(std::memory_order_relaxed);
-    do {
-      if ((seen & committed) != 0) return true;
-      if ((seen & forgotten) != 0) return false;
-      // (3) acquire, release: pairs with (1)-(4).
-    } while (
-        !word_.compare_exchange_weak(seen, seen | committed, std::memory_order_acq_rel, std::memory_order_relaxed));
-    return true;
-  }
-
-  /// Nobody joins any more; returns how many have. Wait-free.
-  std::uint32_t close() noexcept {
-    return word_.fetch_or(closed, std::memory_order_acq_rel) / one_waiter;  // (4) pairs with (1)-(3)
-  }
-
- private:
-  static constexpr std::uint32_t committed = 1;
-  static constexpr std::uint32_t forgotten = 2;
-  static constexpr std::uint32_t closed = 4;
-  static constexpr std::uint32_t one_waiter = 8;
-
-  std::atomic<std::uint32_t> word_{0};
+/// How long a caller of `single_flight` waits for somebody else's call.
+struct flight_wait {
+  deadline until = deadline::never();
+  cancellation* cancel = nullptr;  ///< given up when it is set; outlives the wait; none when null
 };
-
-}  // namespace detail
 
 /// One running call for each key: the first caller runs it, callers of the same key that come meanwhile wait for its
 /// value, callers of other keys are not disturbed.
@@ -75,6 +37,10 @@ class flight_state {
 ///     row r = loads.run(key, [&](const std::string& k) { return database.fetch(k); });
 ///
 /// A call that starts right after another has ended runs again: whoever keeps results looks for one inside `load`.
+///
+/// One slow call need not hold up all: callers of `try_run` and `run_on` wait as long as they like and leave without
+/// disturbing the others. With `run_on` the call runs on an executor, so the first caller may leave, too. When a call
+/// is stuck, `forget` lets the next caller start another.
 ///
 /// A `load` that asks for its own key on the same thread runs its inner call in place. Two loads on two threads that
 /// ask for each other's keys wait for each other forever, as with any lock.
@@ -101,11 +67,19 @@ class single_flight {
 
     const Key key;
     const std::uint64_t hash;
-    const void* const leader;  // the record of the thread that runs the call
+    // The record of the thread that runs the call; null before. Relaxed: only that thread needs to find its own.
+    std::atomic<const void*> leader;
     std::atomic<std::uint32_t> holders{2};
-    std::atomic<std::uint32_t> to_copy{0};  // waiters that have not taken their copy
-    detail::flight_state state;
-    parking_word ready;
+    detail::flight_state<> state;
+    parking_word ready;  // 1: the result is there; the rest counts callers that were told to give up
+
+    void clear() noexcept {
+      value.reset();
+#if defined(__cpp_exceptions)
+      error = nullptr;
+#endif
+    }
+
     std::optional<Value> value;
 #if defined(__cpp_exceptions)
     std::exception_ptr error;
@@ -121,8 +95,8 @@ class single_flight {
 
    private:
     friend single_flight;
-    explicit call(detail::flight_state& state) noexcept : state_{&state} {}
-    detail::flight_state* state_;
+    explicit call(detail::flight_state<>& state) noexcept : state_{&state} {}
+    detail::flight_state<>* state_;
   };
 
   explicit single_flight(Hash hash = Hash(), Equal equal = Equal(), hazard_domain& domain = hazard_domain::global())
@@ -131,7 +105,8 @@ class single_flight {
   single_flight(const single_flight&) = delete;
   single_flight& operator=(const single_flight&) = delete;
 
-  /// No call may run any more. Keys of past calls are destroyed here at the latest, unless a reader pins them.
+  /// No call may run any more: where `run_on` was used, `idle()` says so. Keys of past calls are destroyed here at the
+  /// latest, unless a reader pins them.
   ~single_flight() {
     forget_all();
     domain_->reclaim();
@@ -146,28 +121,68 @@ class single_flight {
   /// that wait get the value. Throws `std::bad_alloc` before anything runs.
   template <class K, class Load, class Keep>
   Value run(const K& key, Load&& load, Keep&& keep) {
-    const auto hash = static_cast<std::uint64_t>(hash_(key));
-    registration registered{*this};
-    std::unique_ptr<flight> fresh;
-    for (;;) {
-      std::optional<Value> result;
-      switch (approach(key, hash, fresh, registered, result)) {
-        case step::lead:
-          return lead(*fresh.release(), key, load, keep);
-        case step::in_place:
-          fresh.reset();
-          return load(key);
-        case step::look_at_result:
-          break;
-      }
-      if (result.has_value()) return *std::move(result);
-    }
+    return *attend(key, flight_wait{}, load, keep);
   }
 
   /// As above, with nothing to put away.
   template <class K, class Load>
   Value run(const K& key, Load&& load) {
     return run(key, std::forward<Load>(load), [](const Value&, call&) {});
+  }
+
+  /// As `run`, for callers that do not wait for somebody else's call longer than `limit`; then they leave, the call
+  /// goes on for the others, and the result is empty. A caller that finds no running call runs its own to the end.
+  ///
+  /// Blocking as `run`, up to `limit`.
+  template <class K, class Load, class Keep>
+  std::optional<Value> try_run(const K& key, flight_wait limit, Load&& load, Keep&& keep) {
+    return attend(key, limit, load, keep);
+  }
+
+  /// As above, with nothing to put away.
+  template <class K, class Load>
+  std::optional<Value> try_run(const K& key, flight_wait limit, Load&& load) {
+    return try_run(key, limit, std::forward<Load>(load), [](const Value&, call&) {});
+  }
+
+  /// As `try_run`, but a new call runs on `runs`: every caller waits for it up to `limit` and may leave, the first one
+  /// like all others, and the call goes on even when nobody waits. `load` and `keep` are moved to it; `load` is called
+  /// with the `Key` kept here. What `keep` throws is lost.
+  ///
+  /// Empty also when the executor drops the task without running it. What `runs.execute` throws goes to this caller;
+  /// those that wait start anew. This object must outlive the task. Whoever waits without limit on the executor's own
+  /// threads may take the one that the task needs.
+  template <class K, executor Executor, class Load, class Keep>
+  std::optional<Value> run_on(Executor& runs, const K& key, flight_wait limit, Load load, Keep keep) {
+    const auto hash = static_cast<std::uint64_t>(hash_(key));
+    remote_call<Load, Keep> work{*this, std::move(load), std::move(keep)};
+    registration registered{*this};
+    std::unique_ptr<flight> fresh;
+    std::optional<Value> result;
+    for (;;) {
+      hazard_slots<1> stay{*domain_};
+      switch (approach(key, hash, fresh, registered, limit, stay, result)) {
+        case step::lead:
+          hand_over(runs, *fresh.release(), work, registered, limit, stay, result);
+          return result;
+        case step::in_place: {
+          fresh.reset();
+          const Key own(key);
+          work.run_in_place(own, result);
+          return result;
+        }
+        case step::look_again:
+          break;
+        case step::done:
+          return result;
+      }
+    }
+  }
+
+  /// As above, with nothing to put away.
+  template <class K, executor Executor, class Load>
+  std::optional<Value> run_on(Executor& runs, const K& key, flight_wait limit, Load load) {
+    return run_on(runs, key, limit, std::move(load), [](const Value&, call&) {});
   }
 
   /// A running call for `key` goes on for those that wait for it, but does not commit any more, and callers that come
@@ -225,6 +240,7 @@ class single_flight {
       of_->registered_.fetch_sub(1, std::memory_order_seq_cst);
       counted_ = false;
     }
+    void hand_over() noexcept { counted_ = false; }  // somebody else ends it
 
    private:
     single_flight* of_;
@@ -247,7 +263,7 @@ class single_flight {
     detail::marked_list::unlinked links;
   };
 
-  enum class step { lead, in_place, look_at_result };  // the last: try again if there is none
+  enum class step { lead, in_place, look_again, done };
 
   [[nodiscard]] detail::marked_list& bucket(std::uint64_t hash) noexcept {
     // From the top and the bottom, for a user's hash may be good in one of them only.
@@ -264,12 +280,62 @@ class single_flight {
     calls.find_or_append(hazards, swept.links, nullptr, [](detail::marked_link&) { return false; });
   }
 
-  // Looks for the key's call, and joins it or puts `fresh` there.
+  template <class K, class Load, class Keep>
+  std::optional<Value> attend(const K& key, const flight_wait& limit, Load& load, Keep& keep) {
+    const auto hash = static_cast<std::uint64_t>(hash_(key));
+    registration registered{*this};
+    std::unique_ptr<flight> fresh;
+    std::optional<Value> result;
+    for (;;) {
+      step next{};
+      {
+        hazard_slots<1> stay{*domain_};
+        next = approach(key, hash, fresh, registered, limit, stay, result);
+      }
+      switch (next) {
+        case step::lead:
+          result.emplace(lead(*fresh.release(), key, load, keep));
+          return result;
+        case step::in_place: {
+          fresh.reset();
+          Value own = load(key);  // converted before it meets `optional`, which a Value may be itself
+          result.emplace(std::move(own));
+          return result;
+        }
+        case step::look_again:
+          break;
+        case step::done:
+          return result;
+      }
+    }
+  }
+
+  // Makes the new call a task, and waits for it as any other caller does.
+  template <class Executor, class Work>
+  static void hand_over(Executor& runs, flight& mine, Work& work, registration& registered, const flight_wait& limit,
+                        hazard_slots<1>& stay, std::optional<Value>& result) {
+    // Only this thread can make it land yet, so it is not retired, and there is nothing to validate.
+    static_cast<void>(mine.state.join());
+    stay.publish(0, &mine);
+    mine.leader.store(nullptr, std::memory_order_relaxed);
+    work.takes(mine, registered);
+    struct leave {
+      ~leave() {
+        if (waits && from.state.leave()) from.clear();
+      }
+      flight& from;
+      bool waits = true;
+    } refused{mine};
+    runs.execute(std::move(work));
+    refused.waits = false;
+    static_cast<void>(take_result(mine, limit, result));
+  }
+
+  // Looks for the key's call, and joins it and waits, or puts `fresh` there.
   template <class K>
   step approach(const K& key, std::uint64_t hash, std::unique_ptr<flight>& fresh, registration& registered,
-                std::optional<Value>& result) {
+                const flight_wait& limit, hazard_slots<1>& stay, std::optional<Value>& result) {
     garbage swept{*domain_};
-    hazard_slots<1> stay{*domain_};
     const void* const me = &stay.record();
     flight* running = nullptr;
     {
@@ -281,10 +347,10 @@ class single_flight {
           });
       if (found != nullptr) {
         running = static_cast<flight*>(found);
-        if (running->leader == me) return step::in_place;
+        if (running->leader.load(std::memory_order_relaxed) == me) return step::in_place;
         if (!running->state.join()) {
           detail::marked_list::mark_as_left(*found);  // it has its result already and is about to leave
-          return step::look_at_result;
+          return step::look_again;
         }
         stay.publish(0, running);  // while `hazards` still protects it, so there is nothing to validate
       }
@@ -293,27 +359,26 @@ class single_flight {
     if (running == nullptr) {
       if (fresh != nullptr) return step::lead;
       fresh = std::make_unique<flight>(key, hash, me);
-      return step::look_at_result;
+      return step::look_again;
     }
     fresh.reset();
     registered.end();
-    take_result(*running, result);
-    // No value and no exception: the thread was cancelled inside `load`. Then we try ourselves.
-    if (!result.has_value()) registered.begin();
-    return step::look_at_result;
+    if (!take_result(*running, limit, result) || result.has_value()) return step::done;
+    // No value and no exception: the thread was cancelled inside `load`, or the task dropped. Then we try ourselves.
+    registered.begin();
+    return step::look_again;
   }
 
-  static void take_result(flight& from, std::optional<Value>& result) {
-    from.ready.wait(0);
+  // Waits for the result and copies it. False when the caller left before.
+  static bool take_result(flight& from, const flight_wait& limit, std::optional<Value>& result) {
+    if (!await(from.ready, limit)) {
+      if (from.state.leave()) from.clear();
+      return false;
+    }
     // The last to copy clears what may be large; the flight itself waits for its reclamation.
     struct leave {
       ~leave() {
-        // (2) acquire, release: pairs with itself: all others have copied.
-        if (from.to_copy.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-        from.value.reset();
-#if defined(__cpp_exceptions)
-        from.error = nullptr;
-#endif
+        if (from.state.copied()) from.clear();
       }
       flight& from;
     } const leaving{from};
@@ -321,6 +386,35 @@ class single_flight {
     if (from.error != nullptr) std::rethrow_exception(from.error);
 #endif
     if (from.value.has_value()) result.emplace(std::as_const(*from.value));
+    return true;
+  }
+
+  // False when the caller gave up first.
+  static bool await(parking_word& ready, const flight_wait& limit) {
+    if (limit.cancel == nullptr) {
+      std::uint32_t seen = ready.value().load(std::memory_order_acquire);  // (2) pairs with (1)
+      while ((seen & 1) == 0) {
+        if (limit.until.is_never()) {
+          ready.wait(seen);
+        } else if (!ready.wait_until(seen, limit.until.at())) {
+          return false;
+        }
+        seen = ready.value().load(std::memory_order_acquire);  // (2)
+      }
+      return true;
+    }
+    // Its end waits for a callback that runs, so `ready` is still there.
+    const on_cancel wake{*limit.cancel, [&ready] {
+                           ready.value().fetch_add(2, std::memory_order_acq_rel);  // keeps the order of (1) and (2)
+                           ready.notify_all();
+                         }};
+    for (;;) {
+      const std::uint32_t seen = ready.value().load(std::memory_order_acquire);  // (2)
+      if ((seen & 1) != 0) return true;
+      // Set before the word is changed: if this does not see it, `seen` is older than the change.
+      if (limit.cancel->requested()) return false;
+      if (!ready.wait_until(seen, limit.until.at())) return false;
+    }
   }
 
   // Gives the waiters what there is, and lets the flight leave; whatever happens in `load` or `keep`.
@@ -336,13 +430,16 @@ class single_flight {
 #endif
 
     ~landing() {
-      const std::uint32_t waiters = which_->state.close();
+      const std::uint32_t waiters = which_->state.land();
       if (waiters != 0) {
         leave_a_copy();
-        which_->to_copy.store(waiters, std::memory_order_relaxed);
-        // (3) release: pairs with the acquire in parking_word::wait.
-        which_->ready.value().store(1, std::memory_order_release);
-        which_->ready.notify_all();
+        if (which_->state.hand_out(waiters)) {
+          which_->clear();
+        } else {
+          // (1) release: pairs with (2), and with the acquire in parking_word::wait.
+          which_->ready.value().fetch_or(1, std::memory_order_acq_rel);
+          which_->ready.notify_all();
+        }
       }
       detail::marked_list::mark_as_left(*which_);
       unlink();
@@ -392,6 +489,68 @@ class single_flight {
     }
     return value;
   }
+
+  // A call as a task: whatever becomes of it, run, dropped or failed, the flight lands.
+  template <class Load, class Keep>
+  class remote_call {
+   public:
+    remote_call(single_flight& of, Load&& load, Keep&& keep)
+        : of_{&of}, load_(std::move(load)), keep_(std::move(keep)) {}
+    // The flight last: a move that throws has moved nothing.
+    remote_call(remote_call&& other)
+        : of_{other.of_},
+          load_(std::move(other.load_)),
+          keep_(std::move(other.keep_)),
+          which_{std::exchange(other.which_, nullptr)} {}
+    remote_call& operator=(remote_call&&) = delete;
+    ~remote_call() {
+      if (which_ == nullptr) return;
+      { const landing dropped{*of_, *which_}; }
+      finish();
+    }
+
+    void takes(flight& which, registration& registered) noexcept {
+      which_ = &which;
+      registered.hand_over();
+    }
+
+    void run_in_place(const Key& key, std::optional<Value>& result) {
+      Value own = load_(key);
+      result.emplace(std::move(own));
+    }
+
+    void operator()() {
+      flight& mine = *std::exchange(which_, nullptr);
+      const ending last{*this};
+#if defined(__cpp_exceptions)
+      try {
+        run(mine);
+      } catch (...) {  // the waiters have it, or `keep` threw
+      }
+#else
+      run(mine);
+#endif
+    }
+
+   private:
+    struct ending {
+      ~ending() { of.finish(); }
+      remote_call& of;
+    };
+
+    void run(flight& mine) {
+      mine.leader.store(of_->domain_->try_local(), std::memory_order_relaxed);
+      static_cast<void>(of_->lead(mine, mine.key, load_, keep_));
+    }
+
+    // The last access to what it belongs to.
+    void finish() noexcept { of_->registered_.fetch_sub(1, std::memory_order_seq_cst); }
+
+    single_flight* of_;
+    Load load_;
+    Keep keep_;
+    flight* which_ = nullptr;
+  };
 
   template <class K, class Load>
   Value load_or_fail(flight& mine, const K& key, Load& load) {
