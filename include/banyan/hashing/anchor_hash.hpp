@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include <banyan/core/detail/wide_product.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/core/random.hpp>
 #include <banyan/hashing/detail/asked_nodes.hpp>
 #include <banyan/hashing/detail/bucket_shares.hpp>
-#include <banyan/hashing/detail/multiply_high.hpp>
 #include <banyan/hashing/detail/node_check.hpp>
 #include <banyan/hashing/detail/node_look_ups.hpp>
 #include <banyan/hashing/hash_of.hpp>

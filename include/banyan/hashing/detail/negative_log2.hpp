@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <banyan/hashing/detail/multiply_high.hpp>
+#include <banyan/core/detail/wide_product.hpp>
 
 namespace banyan::detail {
 

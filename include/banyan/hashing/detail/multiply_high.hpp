@@ -1,3 +1,0 @@
-#pragma once
-
-#include <banyan/core/detail/wide_product.hpp>  // multiply_high
