@@ -332,7 +332,7 @@ TEST_CASE("callers that leave at random", "[core][single_flight]") {
                 got = f.try_run(key, soon, load);
                 break;
               case 1:
-                got = f.run_on(here, key, soon, load);
+                got = f.run_on(here, key, random.chance(1, 2) ? soon : flight_wait{}, load);
                 break;
               case 2: {
                 cancellation flag;
@@ -355,6 +355,24 @@ TEST_CASE("callers that leave at random", "[core][single_flight]") {
     CHECK(f.idle());
   }
   CHECK(token.use_count() == 1);
+}
+
+TEST_CASE("a call that is forgotten as soon as it is seen serves its caller all the same", "[core][single_flight]") {
+  single_flight<int, int> f;
+  std::atomic<bool> stop{false};
+  std::vector<joining_thread> forgetful;
+  for (int t = 0; t < 2; ++t) {
+    forgetful.emplace_back([&] {
+      while (!stop) f.forget_all();
+    });
+  }
+  banyan::inline_executor here;
+  int wrong = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    if (f.run_on(here, 1, {}, [i](int) { return i; }) != i) ++wrong;
+  }
+  stop = true;
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("whoever stops, those who leave and callers of other keys go on", "[core][single_flight]") {
