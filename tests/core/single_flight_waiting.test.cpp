@@ -384,12 +384,13 @@ TEST_CASE("whoever stops, those who leave and callers of other keys go on", "[co
   const auto result = banyan::testing::stop_a_thread(
       {.workers = 4, .rounds = 60, .operations = 20}, [&](std::size_t worker, std::uint64_t i) {
         banyan::inline_executor here;
+        constexpr std::size_t common = 99;
         // One key for all: a stopped one may be running it. Nobody waits for it longer than it likes.
-        const auto shared = i % 2 == 0 ? f.try_run(99, not_at_all, [](std::size_t key) { return key * 2; })
-                                       : f.run_on(here, 99, not_at_all, [](std::size_t key) { return key * 2; });
+        const auto shared = i % 2 == 0 ? f.try_run(common, not_at_all, [](std::size_t key) { return key * 2; })
+                                       : f.run_on(here, common, not_at_all, [](std::size_t key) { return key * 2; });
         if (shared.has_value() && *shared != 198) ++wrong;
         if (f.run(worker, [](std::size_t key) { return key * 2; }) != worker * 2) ++wrong;
-        if (i % 4 == 0) f.forget(99);
+        if (i % 4 == 0) f.forget(common);
       });
   INFO(result.describe());
   CHECK(result.passed());
