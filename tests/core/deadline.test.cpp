@@ -41,7 +41,6 @@ struct coarse {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<coarse>;
-  static constexpr bool is_steady = false;
   static time_point now() noexcept { return time_point{5us}; }
 };
 

@@ -332,7 +332,7 @@ TEST_CASE("callers that leave at random", "[core][single_flight]") {
                 got = f.try_run(key, soon, load);
                 break;
               case 1:
-                got = f.run_on(here, key, soon, load);
+                got = f.run_on(here, key, random.chance(1, 2) ? soon : flight_wait{}, load);
                 break;
               case 2: {
                 cancellation flag;
@@ -357,6 +357,24 @@ TEST_CASE("callers that leave at random", "[core][single_flight]") {
   CHECK(token.use_count() == 1);
 }
 
+TEST_CASE("a call that is forgotten as soon as it is seen serves its caller all the same", "[core][single_flight]") {
+  single_flight<int, int> f;
+  std::atomic<bool> stop{false};
+  std::vector<joining_thread> forgetful;
+  for (int t = 0; t < 2; ++t) {
+    forgetful.emplace_back([&] {
+      while (!stop) f.forget_all();
+    });
+  }
+  banyan::inline_executor here;
+  int wrong = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    if (f.run_on(here, 1, {}, [i](int) { return i; }) != i) ++wrong;
+  }
+  stop = true;
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("whoever stops, those who leave and callers of other keys go on", "[core][single_flight]") {
   struct one_bucket {
     std::uint64_t operator()(std::size_t) const { return 1; }
@@ -366,12 +384,13 @@ TEST_CASE("whoever stops, those who leave and callers of other keys go on", "[co
   const auto result = banyan::testing::stop_a_thread(
       {.workers = 4, .rounds = 60, .operations = 20}, [&](std::size_t worker, std::uint64_t i) {
         banyan::inline_executor here;
+        constexpr std::size_t common = 99;
         // One key for all: a stopped one may be running it. Nobody waits for it longer than it likes.
-        const auto shared = i % 2 == 0 ? f.try_run(99, not_at_all, [](std::size_t key) { return key * 2; })
-                                       : f.run_on(here, 99, not_at_all, [](std::size_t key) { return key * 2; });
+        const auto shared = i % 2 == 0 ? f.try_run(common, not_at_all, [](std::size_t key) { return key * 2; })
+                                       : f.run_on(here, common, not_at_all, [](std::size_t key) { return key * 2; });
         if (shared.has_value() && *shared != 198) ++wrong;
         if (f.run(worker, [](std::size_t key) { return key * 2; }) != worker * 2) ++wrong;
-        if (i % 4 == 0) f.forget(99);
+        if (i % 4 == 0) f.forget(common);
       });
   INFO(result.describe());
   CHECK(result.passed());

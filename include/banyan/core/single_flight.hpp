@@ -161,7 +161,7 @@ class single_flight {
     std::optional<Value> result;
     for (;;) {
       hazard_slots<1> stay{*domain_};
-      switch (approach(key, hash, fresh, registered, limit, stay, result)) {
+      switch (approach(key, hash, leader::elsewhere, fresh, registered, limit, stay, result)) {
         case step::lead:
           hand_over(runs, *fresh.release(), work, registered, limit, stay, result);
           return result;
@@ -264,6 +264,7 @@ class single_flight {
   };
 
   enum class step { lead, in_place, look_again, done };
+  enum class leader { here, elsewhere };
 
   [[nodiscard]] detail::marked_list& bucket(std::uint64_t hash) noexcept {
     // From the top and the bottom, for a user's hash may be good in one of them only.
@@ -290,7 +291,7 @@ class single_flight {
       step next{};
       {
         hazard_slots<1> stay{*domain_};
-        next = approach(key, hash, fresh, registered, limit, stay, result);
+        next = approach(key, hash, leader::here, fresh, registered, limit, stay, result);
       }
       switch (next) {
         case step::lead:
@@ -315,9 +316,7 @@ class single_flight {
   static void hand_over(Executor& runs, flight& mine, Work& work, registration& registered, const flight_wait& limit,
                         hazard_slots<1>& stay, std::optional<Value>& result) {
     // Only this thread can make it land yet, so it is not retired, and there is nothing to validate.
-    static_cast<void>(mine.state.join());
     stay.publish(0, &mine);
-    mine.leader.store(nullptr, std::memory_order_relaxed);
     work.takes(mine, registered);
     struct leave {
       ~leave() {
@@ -333,7 +332,7 @@ class single_flight {
 
   // Looks for the key's call, and joins it and waits, or puts `fresh` there.
   template <class K>
-  step approach(const K& key, std::uint64_t hash, std::unique_ptr<flight>& fresh, registration& registered,
+  step approach(const K& key, std::uint64_t hash, leader runs, std::unique_ptr<flight>& fresh, registration& registered,
                 const flight_wait& limit, hazard_slots<1>& stay, std::optional<Value>& result) {
     garbage swept{*domain_};
     const void* const me = &stay.record();
@@ -358,7 +357,9 @@ class single_flight {
     swept.empty();
     if (running == nullptr) {
       if (fresh != nullptr) return step::lead;
-      fresh = std::make_unique<flight>(key, hash, me);
+      fresh = std::make_unique<flight>(key, hash, runs == leader::here ? me : nullptr);
+      // Who waits for its own call joins while nobody else can see it: later it might have been forgotten.
+      if (runs == leader::elsewhere) static_cast<void>(fresh->state.join());
       return step::look_again;
     }
     fresh.reset();

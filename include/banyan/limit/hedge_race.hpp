@@ -143,9 +143,9 @@ class hedge_race {
     }
 
     /// True if that was the last.
-    bool failed(std::exception_ptr error = nullptr) {
+    bool failed(const std::exception_ptr& error = nullptr) {
       const std::shared_ptr<shared> race = std::move(race_);
-      race->errors[number_] = std::move(error);
+      race->errors[number_] = error;
       if (!race->state.fail(number_)) return false;
       race->end(hedge_end::failed);
       return true;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -153,12 +154,15 @@ template <class F, executor Executor>
 
   const auto elapsed = std::chrono::duration_cast<std::chrono::nanoseconds>(work->ended - start);
   for (std::size_t failed = race.failures(); failed > 0; --failed) policy.failed();
-  if (work->outcome->has_value()) {
+  auto& there = work->outcome;
+  if (!there.has_value()) std::abort();  // never: `ready` says so
+  auto& outcome = *there;
+  if (outcome.has_value()) {
     work->winner == 0 ? policy.succeeded(elapsed) : policy.overtaken(elapsed);
-  } else if (work->outcome->error().why == hedge_end::timed_out) {
+  } else if (outcome.error().why == hedge_end::timed_out) {
     policy.timed_out(elapsed);
   }
-  return *std::move(work->outcome);
+  return std::move(outcome);
 }
 
 }  // namespace banyan
