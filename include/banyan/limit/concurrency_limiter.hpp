@@ -166,6 +166,13 @@ class concurrency_limiter {
 
   [[nodiscard]] std::uint32_t enter(priority importance) noexcept {
     const auto of_class = static_cast<std::uint32_t>(importance);
+    const std::uint32_t entered = admission_.try_enter(of_class, limit_of(of_class));
+    return entered != 0 || how_.queue == 0 ? entered : enter_after_others(of_class);
+  }
+
+  // Refused, perhaps only because somebody waits whom a thread that has stopped should have let in.
+  BANYAN_COLD std::uint32_t enter_after_others(std::uint32_t of_class) noexcept {
+    settle();
     return admission_.try_enter(of_class, limit_of(of_class));
   }
 
