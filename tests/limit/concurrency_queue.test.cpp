@@ -168,6 +168,43 @@ TEST_CASE("concurrency_limiter's queue: a raised limit lets in who waits", "[lim
   CHECK(order.size() == 2U);
 }
 
+namespace {
+
+// A limit that changes without anybody being told: so it looks to those who wait when a thread stops before it has let
+// them in.
+struct silent {
+  struct options {
+    std::atomic<std::uint32_t>* limit = nullptr;
+  };
+  explicit silent(const options& o) : limit_{o.limit} {}
+  [[nodiscard]] std::uint64_t initial() const noexcept { return 0; }
+  [[nodiscard]] std::uint64_t next(std::uint64_t word, const banyan::limit_sample&) const noexcept { return word; }
+  [[nodiscard]] std::uint32_t limit(std::uint64_t) const noexcept { return limit_->load(); }
+  std::atomic<std::uint32_t>* limit_;
+};
+
+}  // namespace
+
+TEST_CASE("concurrency_limiter's queue: those who wait look again by themselves",
+          "[limit][concurrency_limiter][queue]") {
+  std::atomic<std::uint32_t> limit{1};
+  concurrency_limiter<silent> gate{{&limit}, patient};
+  const auto held = gate.try_acquire();
+  std::atomic<int> entered{0};
+  std::vector<joining_thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&] {
+      const auto got = gate.acquire(1h);
+      entered.fetch_add(1);
+      until([&] { return entered == 2; });
+    });
+  }
+  until([&] { return gate.stats().waiting[0] == 2; });
+  limit = 3;
+  until([&] { return entered == 2; });
+  CHECK(entered == 2);
+}
+
 TEST_CASE("concurrency_limiter's queue: nobody is lost, nobody let in twice, whatever happens at once",
           "[limit][concurrency_limiter][queue]") {
   limiter gate{{.limit = 2}, {.queue = 3, .interval = 2ms, .target = 20us}};

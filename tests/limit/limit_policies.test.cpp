@@ -199,6 +199,16 @@ TEST_CASE("gradient2: under lasting overload the limit stays, where the publishe
   }
 }
 
+TEST_CASE("gradient2: the baseline does not follow the queue that the limit makes", "[limit][gradient2]") {
+  driven<gradient2> d{{.min = 4, .max = 1000, .probe_every = 4000}};
+  service{}.run(d, 1500);  // no probe yet
+  CHECK(near(d.policy.baseline(d.word), 10 * ms, 1e-3));
+  CHECK(d.limit() <= 80U);
+  const std::uint64_t before = d.word;
+  d(sample(20, 10));  // hardly used: what is slow now is the service
+  CHECK(near(d.policy.baseline(d.word), d.policy.baseline(before) + 10 * ms * 2 / 601, 1e-4));
+}
+
 TEST_CASE("gradient2: a limit that is much too high comes down to what the service takes", "[limit][gradient2]") {
   driven<gradient2> d{{.initial = 1000, .min = 4, .max = 1000}};  // the baseline is measured with 20 times the load
   service{}.run(d, 2000);

@@ -144,6 +144,13 @@ class concurrency_limiter {
   using queue = detail::admission<>;
   using place = typename queue::place;
   static constexpr std::uint64_t whole = std::uint64_t{1} << 32;
+  static constexpr bool adaptive = [] {
+    if constexpr (requires { Policy::adaptive; }) {
+      return static_cast<bool>(Policy::adaptive);
+    } else {
+      return true;
+    }
+  }();
   static constexpr bool has_timeout = requires(const Policy p) { p.timeout().count(); };
 
   [[nodiscard]] std::size_t room() const noexcept { return how_.queue + 64U; }  // and some that are on their way out
@@ -195,12 +202,14 @@ class concurrency_limiter {
   void leave() noexcept { admission_.leave(limits(), waker()); }
 
   void succeeded(std::int64_t latency, std::uint32_t in_flight, time_point now) noexcept {
+    if constexpr (!adaptive) return leave();
     if (timeout_ > 0 && latency > timeout_) return dropped(in_flight, now);
     window_.add(static_cast<std::uint64_t>(latency), in_flight);
     leave();
     look(now);
   }
   void dropped(std::uint32_t in_flight, time_point now) noexcept {
+    if constexpr (!adaptive) return leave();
     window_.drop(in_flight);
     leave();
     look(now);
