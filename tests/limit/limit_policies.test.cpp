@@ -187,14 +187,17 @@ TEST_CASE("gradient2: under lasting overload the limit stays, where the publishe
     s.run(d, 1000);
     double sum = 0;
     std::uint32_t most = 0;
+    std::uint32_t least = 1000;
     for (int w = 0; w < 4000; ++w) {
       s.run(d, 1);
       if (d.policy.probing(d.word)) continue;
       sum += d.limit();
       most = std::max(most, d.limit());
+      least = std::min(least, d.limit());
     }
-    CAPTURE(i, sum / 4000, most);
+    CAPTURE(i, sum / 4000, least, most);
     CHECK(sum / 4000 >= 50);
+    CHECK(least >= 40U);
     CHECK(most <= 110U);
   }
 }
