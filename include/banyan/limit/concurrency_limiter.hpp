@@ -7,7 +7,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 
@@ -22,6 +21,7 @@
 #include <banyan/limit/concurrency_permit.hpp>
 #include <banyan/limit/concurrency_stats.hpp>
 #include <banyan/limit/detail/admission.hpp>
+#include <banyan/limit/detail/queue_patience.hpp>
 #include <banyan/limit/detail/sample_window.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
 #include <banyan/limit/gradient2.hpp>
@@ -71,7 +71,8 @@ class concurrency_limiter {
         entries_{how.queue == 0 ? 0 : priority_count * room()},
         parked_{entries_.size()},
         state_{policy_.initial()},
-        window_{later(detail::clamped_nanoseconds(now), how.window.count())},
+        patience_{how.interval.count(), how.target.count()},
+        window_{detail::later(detail::clamped_nanoseconds(now), how.window.count())},
         admission_{{entries_of(0), entries_of(1), entries_of(2)}} {
     for (std::size_t i = 0; i < priority_count; ++i) {
       // Rounded up a little, so that 0.9 of 10 is 9.
@@ -159,11 +160,6 @@ class concurrency_limiter {
     return {entries_.data() + i * room(), room()};
   }
 
-  static std::int64_t later(std::int64_t time, std::int64_t length) noexcept {
-    constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
-    return time > last - length ? last : time + length;
-  }
-
   [[nodiscard]] std::uint32_t limit_of(std::uint32_t importance) const noexcept {
     // seq_cst: a look of those who wait (detail/admission.hpp). The limit stands for itself.
     const std::uint32_t all = policy_.limit(state_.load(std::memory_order_seq_cst));
@@ -244,7 +240,8 @@ class concurrency_limiter {
       prepared = admission_.prepare(importance, how_.queue);
     }
     const place waiter = prepared.waiter;
-    const duration patience = std::min(at_most, patience_of(prepared.first, detail::clamped_nanoseconds(now)));
+    const duration patience =
+        std::min(at_most, duration{patience_.of(prepared.first, detail::clamped_nanoseconds(now))});
     const steady_clock::time_point deadline = start + patience;
     parking_word& word = parked_at(waiter);
 
@@ -278,17 +275,6 @@ class concurrency_limiter {
     }
   }
 
-  // As long as the queue is empty from time to time it only evens out bursts; else whoever waits long waits in vain.
-  duration patience_of(bool empty, std::int64_t now) noexcept {
-    std::int64_t last = last_empty_.load(std::memory_order_relaxed);
-    if (empty) {
-      while (last < now && !last_empty_.compare_exchange_weak(last, now, std::memory_order_relaxed)) {
-      }
-      return how_.interval;
-    }
-    return later(last, how_.interval.count()) >= now ? how_.interval : how_.target;
-  }
-
   // Read by every call.
   concurrency_limiter_options how_;
   Policy policy_;
@@ -299,8 +285,9 @@ class concurrency_limiter {
   zeroed_array<parking_word> parked_;
   std::atomic<std::uint64_t> state_;
   std::atomic<std::uint64_t> windows_{0};
-  std::atomic<std::int64_t> last_empty_{std::numeric_limits<std::int64_t>::min()};
+  detail::queue_patience<> patience_;
   // Written by every call: the window's four words and the count at the head of the queue share a line.
+  static_assert(sizeof(detail::sample_window<>) + sizeof(std::uint64_t) <= cache_line_size);
   alignas(cache_line_size) detail::sample_window<> window_;
   queue admission_;
 };
