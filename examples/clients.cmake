@@ -1,5 +1,5 @@
 # Client libraries that adapters need: banyan_client(NAME) makes the target banyan_client_NAME where the library is
-# installed, for sqlite, libpq and asio.
+# installed, for sqlite, libpq, openssl and asio.
 include_guard(DIRECTORY)
 
 function(banyan_client name)
@@ -12,6 +12,9 @@ function(banyan_client name)
   elseif(name STREQUAL "libpq")
     find_package(PostgreSQL QUIET)
     set(library PostgreSQL::PostgreSQL)
+  elseif(name STREQUAL "openssl")
+    find_package(OpenSSL QUIET)
+    set(library OpenSSL::Crypto)
   elseif(name STREQUAL "asio")
     find_path(ASIO_INCLUDE_DIR asio.hpp)
     if(ASIO_INCLUDE_DIR AND NOT TARGET banyan_asio_headers)
