@@ -1,5 +1,5 @@
 # Client libraries that adapters need: banyan_client(NAME) makes the target banyan_client_NAME where the library is
-# installed, for sqlite, libpq, openssl and asio.
+# installed, for sqlite, libpq, hiredis, openssl and asio.
 include_guard(DIRECTORY)
 
 function(banyan_client name)
@@ -15,6 +15,15 @@ function(banyan_client name)
   elseif(name STREQUAL "openssl")
     find_package(OpenSSL QUIET)
     set(library OpenSSL::Crypto)
+  elseif(name STREQUAL "hiredis")
+    find_path(HIREDIS_INCLUDE_DIR hiredis/hiredis.h)
+    find_library(HIREDIS_LIBRARY hiredis)
+    if(HIREDIS_INCLUDE_DIR AND HIREDIS_LIBRARY AND NOT TARGET banyan_hiredis_library)
+      add_library(banyan_hiredis_library INTERFACE)
+      target_include_directories(banyan_hiredis_library SYSTEM INTERFACE ${HIREDIS_INCLUDE_DIR})
+      target_link_libraries(banyan_hiredis_library INTERFACE ${HIREDIS_LIBRARY})
+    endif()
+    set(library banyan_hiredis_library)
   elseif(name STREQUAL "asio")
     find_path(ASIO_INCLUDE_DIR asio.hpp)
     if(ASIO_INCLUDE_DIR AND NOT TARGET banyan_asio_headers)
