@@ -139,7 +139,7 @@ class guarded_backend {
         return answer;
       }
     }
-    const auto began = steady_clock::now();
+    const auto began = breaker_ ? steady_clock::now() : steady_clock::time_point{};
 #if defined(__cpp_exceptions)
     try {
       answer = f();
@@ -150,12 +150,11 @@ class guarded_backend {
 #else
     answer = f();
 #endif
-    const std::chrono::nanoseconds latency = steady_clock::now() - began;
-    if (!answer && answer.error() == session_errc::unavailable) {
-      permit.failed(latency, now);
-      unavailable_.add();
-    } else {
-      permit.succeeded(latency, now);
+    const bool away = !answer && answer.error() == session_errc::unavailable;
+    if (away) unavailable_.add();
+    if (breaker_) {
+      const std::chrono::nanoseconds latency = steady_clock::now() - began;
+      away ? permit.failed(latency, now) : permit.succeeded(latency, now);
     }
     return answer;
   }
