@@ -62,17 +62,14 @@ class sqlite_session_backend {
     const auto lent = readers_.acquire();
     if (!lent) return unexpected{session_errc::unavailable};
     sqlite_statement& get = (*lent)->get;
-    get.reset();
     get.bind_all(id.text(), ticks(now));
     if (!get.step()) return unexpected{session_errc::not_found};
     const auto bytes = get.bytes(4);
-    session_record found{.data = {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
-                         .version = static_cast<std::uint64_t>(get.integer(0)),
-                         .created = time(get.integer(2)),
-                         .expires = time(get.integer(3)),
-                         .state = static_cast<session_state>(get.integer(1))};
-    get.reset();
-    return found;
+    return session_record{.data = {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                          .version = static_cast<std::uint64_t>(get.integer(0)),
+                          .created = time(get.integer(2)),
+                          .expires = time(get.integer(3)),
+                          .state = static_cast<session_state>(get.integer(1))};
   }
 
   expected<void, session_errc> put(const session_id& id, const session_record& record, std::uint64_t expected_version,
@@ -82,7 +79,6 @@ class sqlite_session_backend {
     writer& to = **lent;
     sqlite_statement& put = expected_version == 0 ? to.insert : to.update;
     const auto state = static_cast<int>(record.state);
-    put.reset();
     put.bind_all(id.text(), record.version, state, ticks(record.created), ticks(record.expires),
                  std::as_bytes(std::span{record.data}), ticks(now));
     if (expected_version != 0) put.bind(8, expected_version);
@@ -125,6 +121,7 @@ class sqlite_session_backend {
         : database{std::move(taken)},
           get{database.prepare("select version, state, created, expires, data from banyan_session"
                                " where id = ?1 and expires > ?2")} {}
+    void at_rest() noexcept { get.reset(); }
     sqlite_connection database;
     sqlite_statement get;
   };
@@ -145,6 +142,7 @@ class sqlite_session_backend {
           look{database.prepare("select 1 from banyan_session where id = ?1 and expires > ?2")},
           purge{database.prepare("delete from banyan_session where id in"
                                  " (select id from banyan_session where expires <= ?1 order by expires limit ?2)")} {}
+    void at_rest() noexcept { look.reset(); }
     sqlite_connection database;
     sqlite_statement insert;
     sqlite_statement update;
@@ -159,11 +157,8 @@ class sqlite_session_backend {
 
   // An id is never used again, so what is there now was there when the change found another version.
   static session_errc why_not(writer& to, const session_id& id, session_time now) {
-    to.look.reset();
     to.look.bind_all(id.text(), ticks(now));
-    const bool there = to.look.step();
-    to.look.reset();
-    return there ? session_errc::conflict : session_errc::not_found;
+    return to.look.step() ? session_errc::conflict : session_errc::not_found;
   }
 
   static expected<void, session_errc> changed(writer& to, const session_id& id, session_time now) {
@@ -230,7 +225,12 @@ class sqlite_session_backend {
 
   template <class Connection>
   pool_options<Connection> pool_of(std::size_t max) const {
-    return {.min = 0, .max = max, .acquire_timeout = options_.busy_timeout, .fail_fast = true};
+    return {.min = 0,
+            .max = max,
+            .acquire_timeout = options_.busy_timeout,
+            .fail_fast = true,
+            // A row that is still being looked at would hold a lock.
+            .on_return = [](Connection& c) { c.at_rest(); }};
   }
 
   std::string file_;
