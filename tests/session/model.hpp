@@ -134,7 +134,14 @@ void compare_with_model(Backend& backend, std::uint64_t seed, int steps) {
       case 7: {
         const seconds grace = static_cast<seconds>(random.below(3)) * 5;
         const bool restart = random.chance(1, 4);
-        const auto refused = refusal(*mine);
+        auto refused = refusal(*mine);
+        // Whose lifetime is over is told so, though its old id may still lead on.
+        const auto since = [](session_time t) {
+          return std::chrono::duration_cast<std::chrono::seconds>(t.time_since_epoch()).count();
+        };
+        if (std::max(since(mine->expires), renewed(restart ? now : since(mine->created))) <= now) {
+          refused = session_errc::not_found;
+        }
         const std::string before{mine->id.text()};
         mine->value = "rotated " + std::to_string(step);
         REQUIRE(
@@ -148,7 +155,7 @@ void compare_with_model(Backend& backend, std::uint64_t seed, int steps) {
         ids.emplace_back(mine->id.text());
         const seconds created = restart ? now : old.created;
         // What the request that rotates has seen of the expiry counts, not what others did to it since.
-        const seconds seen = std::chrono::duration_cast<std::chrono::seconds>(mine->expires.time_since_epoch()).count();
+        const seconds seen = since(mine->expires);
         REQUIRE(seen >= renewed(created));
         REQUIRE(seen <= std::max(old.expires, renewed(created)));
         REQUIRE(model.emplace(ids.back(), entry{mine->value, old.version + 1, created, seen, {}}).second);
