@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <stdexcept>
+#include <utility>
 
 #include <banyan/core/expected.hpp>
 #include <banyan/session/session_backend.hpp>
@@ -21,9 +23,12 @@ class failing_backend {
   std::uint64_t calls = 0;
   std::uint64_t fails_at = 0;  // this call, counted from 1, and not the others; 0: none
   bool failed = false;
+  std::function<void()> before_answer{};  // called once, when a record was looked up and is not yet handed on
 
   auto get(const session_id& id, session_time now) {
-    return pass([&] { return inner_->get(id, now); });
+    auto found = pass([&] { return inner_->get(id, now); });
+    if (const auto meanwhile = std::exchange(before_answer, nullptr)) meanwhile();
+    return found;
   }
   auto put(const session_id& id, const session_record& record, std::uint64_t version, session_time now) {
     return pass([&] { return inner_->put(id, record, version, now); });
