@@ -1,5 +1,5 @@
 # Client libraries that adapters need: banyan_client(NAME) makes the target banyan_client_NAME where the library is
-# installed, for sqlite, libpq, hiredis and asio.
+# installed, for sqlite, libpq, hiredis, openssl and asio.
 include_guard(DIRECTORY)
 
 function(banyan_client name)
@@ -12,6 +12,9 @@ function(banyan_client name)
   elseif(name STREQUAL "libpq")
     find_package(PostgreSQL QUIET)
     set(library PostgreSQL::PostgreSQL)
+  elseif(name STREQUAL "openssl")
+    find_package(OpenSSL QUIET)
+    set(library OpenSSL::Crypto)
   elseif(name STREQUAL "hiredis")
     find_path(HIREDIS_INCLUDE_DIR hiredis/hiredis.h)
     find_library(HIREDIS_LIBRARY hiredis)

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include <banyan/cache/lru_cache.hpp>
+#include <banyan/core/expected.hpp>
+#include <banyan/session/detail/session_id_hash.hpp>
+#include <banyan/session/session_errc.hpp>
+#include <banyan/session/session_id.hpp>
+#include <banyan/session/session_record.hpp>
+#include <banyan/session/session_time.hpp>
+
+namespace banyan::detail {
+
+/// What one process has seen of its sessions, for the time when their backend is away. Of what threads bring at the
+/// same time the newest version stays; what was buried never comes back. Lock-free.
+class recent_sessions {
+ public:
+  recent_sessions(std::size_t capacity, std::chrono::milliseconds stale_for)
+      : stale_for_{stale_for}, seen_{{.capacity = capacity}} {}
+
+  void remember(const session_id& id, const session_record& record, session_time now) {
+    seen_.compute(id, [&](const sighting* old) -> std::optional<sighting> {
+      if (old == nullptr || old->record.version < record.version) return sighting{record, now};
+      sighting same = *old;
+      if (same.record.version == record.version) {
+        same.record.expires = std::max(same.record.expires, record.expires);
+        same.at = std::max(same.at, now);
+      }
+      return same;
+    });
+  }
+
+  /// It is destroyed, whatever threads that looked before may still bring.
+  void bury(const session_id& id) {
+    seen_.put(id, sighting{{.data = {},
+                            .version = std::numeric_limits<std::uint64_t>::max(),
+                            .created = {},
+                            .expires = session_time::max(),
+                            .state = session_state::moved},
+                           session_time::max()});
+  }
+
+  /// The backend no longer has it.
+  void forget(const session_id& id) { seen_.erase(id); }
+
+  /// `unavailable` when it was not seen, or too long ago. `latest`: the latest time known, as a clock that is set back
+  /// must not make the copies young again.
+  [[nodiscard]] expected<session_record, session_errc> get(const session_id& id, session_time now,
+                                                           session_time latest) {
+    std::optional<sighting> found = seen_.get(id);
+    if (!found || (found->at < latest && latest - found->at > stale_for_)) {
+      return unexpected{session_errc::unavailable};
+    }
+    if (found->record.expires <= now) return unexpected{session_errc::not_found};
+    return std::move(found->record);
+  }
+
+ private:
+  struct sighting {
+    session_record record;
+    session_time at;
+  };
+
+  std::chrono::milliseconds stale_for_;
+  lru_cache<session_id, sighting, session_id_hash> seen_;
+};
+
+}  // namespace banyan::detail

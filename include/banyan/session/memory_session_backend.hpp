@@ -1,0 +1,100 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include <banyan/cache/lru_cache.hpp>
+#include <banyan/core/expected.hpp>
+#include <banyan/core/invalid_option.hpp>
+#include <banyan/session/detail/session_id_hash.hpp>
+#include <banyan/session/session_errc.hpp>
+#include <banyan/session/session_id.hpp>
+#include <banyan/session/session_record.hpp>
+#include <banyan/session/session_time.hpp>
+
+namespace banyan {
+
+struct memory_session_backend_options {
+  /// So many sessions at most; then the least recently used leaves, and its user is logged out. From 1 to 2^27.
+  std::size_t capacity = 100'000;
+};
+
+/// Sessions in this process, for tests and for services of one process: they die with it. A `session_backend`.
+///
+/// Sessions whose time has passed are not given out, and leave by `purge` or when there is no room. Thread-safe, and
+/// lock-free but for the system's allocator; O(1) apart from `purge`. Throws `std::bad_alloc`.
+class memory_session_backend {
+ public:
+  /// Throws `std::invalid_argument`, `std::bad_alloc`.
+  explicit memory_session_backend(memory_session_backend_options options = {})
+      : records_{{.capacity = checked(options).capacity}} {}
+
+  [[nodiscard]] expected<session_record, session_errc> get(const session_id& id, session_time now) {
+    std::optional<session_record> found = records_.get(id);
+    if (!found || found->expires <= now) return unexpected{session_errc::not_found};
+    return *std::move(found);
+  }
+
+  expected<void, session_errc> put(const session_id& id, const session_record& record, std::uint64_t expected_version,
+                                   session_time now) {
+    return change(id, expected_version, now, [&](const session_record* old) -> std::optional<session_record> {
+      std::optional<session_record> fresh{record};
+      if (old != nullptr && fresh->state == session_state::live)
+        fresh->expires = std::max(old->expires, record.expires);
+      return fresh;
+    });
+  }
+
+  expected<void, session_errc> touch(const session_id& id, std::uint64_t version, session_time expires,
+                                     session_time now) {
+    if (version == 0) return unexpected{session_errc::not_found};
+    return change(id, version, now, [&](const session_record* old) -> std::optional<session_record> {
+      std::optional<session_record> fresh{*old};
+      fresh->expires = std::max(old->expires, expires);
+      return fresh;
+    });
+  }
+
+  expected<void, session_errc> erase(const session_id& id, std::uint64_t version, session_time now) {
+    if (version == 0) return unexpected{session_errc::not_found};
+    return change(id, version, now, [](const session_record*) { return std::optional<session_record>{}; });
+  }
+
+  /// Removes the sessions whose time has passed; returns how many. O(capacity).
+  std::size_t purge(session_time now) {
+    return records_.erase_if([now](const session_id&, const session_record& r) { return r.expires <= now; });
+  }
+
+  /// Those included whose time has passed. Wait-free.
+  [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
+
+ private:
+  static const memory_session_backend_options& checked(const memory_session_backend_options& options) {
+    if (options.capacity < 1 || options.capacity > std::size_t{1} << 27) {
+      invalid_option("memory_session_backend_options.capacity", options.capacity, "must be from 1 to 2^27");
+    }
+    return options;
+  }
+
+  // `f(old)` is what takes its place; `old` is null if there is none, or none whose time has not passed.
+  template <class F>
+  expected<void, session_errc> change(const session_id& id, std::uint64_t version, session_time now, F f) {
+    std::optional<session_errc> refused;
+    records_.compute(id, [&](const session_record* old) -> std::optional<session_record> {
+      const session_record* const there = old != nullptr && old->expires > now ? old : nullptr;
+      refused.reset();
+      if ((there == nullptr ? 0 : there->version) == version) return f(there);
+      refused = there == nullptr ? session_errc::not_found : session_errc::conflict;
+      if (old == nullptr) return std::nullopt;
+      return *old;
+    });
+    if (refused) return unexpected{*refused};
+    return {};
+  }
+
+  lru_cache<session_id, session_record, detail::session_id_hash> records_;
+};
+
+}  // namespace banyan
