@@ -55,6 +55,7 @@ limit_simulation_options checked(const limit_command_options& options) {
           .seconds = static_cast<std::uint32_t>(options.seconds),
           .retries = static_cast<std::uint32_t>(options.retries),
           .timeout_ms = options.timeout_ms,
+          .service = service_times_of("--service", options.service),
           .seed = options.seed};
 }
 
@@ -123,6 +124,8 @@ void add_limit_command(CLI::App& app) {
   command->add_option("--retries", options->retries, "of a request that was refused or got no answer in time")
       ->capture_default_str();
   command->add_option("--timeout", options->timeout_ms, "ms that a client waits for each attempt")
+      ->capture_default_str();
+  command->add_option("--service", options->service, "how long requests take: exponential, lognormal, fixed")
       ->capture_default_str();
   command->add_option("--seed", options->seed, "of everything random")->capture_default_str();
   command->add_option("--report", options->report, "HTML file to write")->capture_default_str();

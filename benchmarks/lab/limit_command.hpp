@@ -16,9 +16,10 @@ struct limit_command_options {
   std::vector<std::string> scenarios = {"all"};
   std::uint64_t workers = 10;
   double load = 0.7;
-  std::uint64_t seconds = 90;
+  std::uint64_t seconds = 300;
   std::uint64_t retries = 3;
   double timeout_ms = 300;
+  std::string service = "exponential";
   std::uint64_t seed = 1;
   std::string report = "limit-report.html";
 };

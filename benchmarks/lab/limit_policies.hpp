@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,6 +13,9 @@ namespace banyan::lab {
 
 /// The simulation's clock; it is never set: every call is given its time.
 using limit_clock = basic_manual_clock<struct limit_simulation_tag>;
+
+/// When a simulation begins: well above the clock's epoch.
+inline constexpr limit_clock::time_point limit_start{std::chrono::hours{1}};
 
 /// How important a request is.
 enum class importance { critical, normal, sheddable };
@@ -30,6 +34,8 @@ class simulated_gate {
   virtual void dropped(std::size_t /*slot*/, limit_clock::time_point /*now*/) {}
   /// The concurrency allowed now; 0 for gates that limit something else.
   [[nodiscard]] virtual double limit() const { return 0; }
+  /// Permits that are out.
+  [[nodiscard]] virtual std::size_t in_flight() const { return 0; }
 };
 
 /// How the service deals with what waits for a worker.

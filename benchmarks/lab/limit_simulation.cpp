@@ -152,17 +152,14 @@ class simulation {
         arrival = next_arrival();
       }
     }
-    result_.left_in_flight = jobs_.taken();
+    result_.left_in_flight = jobs_.taken() + (gate_ != nullptr ? gate_->in_flight() : 0);
     result_.machine_seconds = std::chrono::duration<double>(steady_clock::now() - started).count();
     finish();
     return std::move(result_);
   }
 
  private:
-  // The limiters' clock starts well above its epoch.
-  static limit_clock::time_point time(nanoseconds at) {
-    return limit_clock::time_point{std::chrono::nanoseconds{at + 3600 * second}};
-  }
+  static limit_clock::time_point time(nanoseconds at) { return limit_start + std::chrono::nanoseconds{at}; }
   [[nodiscard]] double part(nanoseconds at) const { return static_cast<double>(at) / static_cast<double>(length_); }
   [[nodiscard]] limit_sums& bin(nanoseconds at) {
     return at < length_ ? result_.seconds[static_cast<std::size_t>(at / second)] : beyond_;
@@ -223,8 +220,10 @@ class simulation {
     work.came = now_;
     work.deadline = now_ + timeout_;
     work.waits = true;
-    work.demand = std::max<nanoseconds>(
-        1, from_ms(-std::log(1 - unit(options_.seed + 2, sent.number)) * limit_simulation_options::mean_service_ms));
+    work.demand =
+        std::max<nanoseconds>(1, from_ms(limit_simulation_options::mean_service_ms *
+                                         unit_service_time(options_.service, unit(options_.seed + 2, sent.number),
+                                                           unit(options_.seed + 4, sent.number))));
     if (waiting_ == 0) queue_empty_ = now_;
     ++waiting_;
     queue_.push_back(let_in);

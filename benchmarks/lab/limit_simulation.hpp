@@ -9,16 +9,18 @@
 
 #include "limit_policies.hpp"
 #include "limit_scenario.hpp"
+#include "service_times.hpp"
 
 namespace banyan::lab {
 
 /// What a simulation of overload is run with.
 struct limit_simulation_options {
-  std::uint32_t workers = 10;  ///< from 3
-  double load = 0.7;           ///< usual arrivals as a share of what the workers can do; above 0
-  std::uint32_t seconds = 90;  ///< of simulated time; from 9
-  std::uint32_t retries = 3;   ///< of a request whose attempt failed or timed out
-  double timeout_ms = 300;     ///< of one attempt; above 0
+  std::uint32_t workers = 10;   ///< from 3
+  double load = 0.7;            ///< usual arrivals as a share of what the workers can do; above 0
+  std::uint32_t seconds = 300;  ///< of simulated time; from 9
+  std::uint32_t retries = 3;    ///< of a request whose attempt failed or timed out
+  double timeout_ms = 300;      ///< of one attempt; above 0
+  service_times service = service_times::exponential;
   std::uint64_t seed = 1;
 
   static constexpr double mean_service_ms = 10;

@@ -31,12 +31,6 @@ double total(const limit_run& run, double limit_sums::*member) {
   return sum;
 }
 
-double worst_p99(const limit_run& run) {
-  double worst = 0;
-  for (const limit_phase_result& each : run.result.phases) worst = std::max(worst, each.p99_ms);
-  return worst;
-}
-
 constexpr limit_column columns[] = {
     {"goodput %", "requests answered in time, of those that the workers could have done",
      [](const limit_run& run) {
@@ -188,14 +182,15 @@ limit_result study_limits(const limit_scenario& scenario, const std::vector<std:
 
 std::string describe(const limit_simulation_options& options) {
   return fmt::format(
-      "one service with {} workers and {} clients; a request takes {:g} ms on average (exponential), so {} a second "
+      "one service with {} workers and {} clients; a request takes {:g} ms on average ({}), so {} a second "
       "can "
       "be answered; Poisson arrivals, {:g} of that in good times, for {} s; a client waits {:g} ms for each attempt "
       "and "
       "tries {} more, also when it was refused; nobody tells the service that a client has gone; a refusal costs the "
       "workers {:g} ms; a fifth of the requests is critical, a fifth can be shed; seed {}",
       options.workers, limit_simulation_options::clients, limit_simulation_options::mean_service_ms,
-      with_commas(static_cast<std::uint64_t>(options.capacity())), options.load, options.seconds, options.timeout_ms,
+      name_of(options.service), with_commas(static_cast<std::uint64_t>(options.capacity())), options.load,
+      options.seconds, options.timeout_ms,
       options.retries == 1 ? std::string{"once"} : fmt::format("{} times", options.retries),
       limit_simulation_options::refusal_work_ms, options.seed);
 }
