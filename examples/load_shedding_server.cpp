@@ -10,6 +10,8 @@
 //   Nobody had to tell it how many workers there are.
 //
 // With a port as argument it serves, with the limiter, until it is killed: curl -i http://127.0.0.1:8080/
+#include <unistd.h>
+
 #include <algorithm>
 #include <asio.hpp>
 #include <banyan/limit.hpp>
@@ -79,10 +81,12 @@ class server {
 
   void accept() {
     acceptor_.async_accept([this](std::error_code error, tcp::socket client) {
-      if (error) return;
-      std::error_code ignored;
-      client.set_option(tcp::no_delay{true}, ignored);
-      read(std::make_shared<connection>(std::move(client)));
+      if (error == asio::error::operation_aborted) return;
+      if (!error) {
+        std::error_code ignored;
+        client.set_option(tcp::no_delay{true}, ignored);
+        read(std::make_shared<connection>(std::move(client)));
+      }
       accept();
     });
   }
@@ -226,9 +230,10 @@ double measure(const char* load, int connections, bool limited, const std::strin
   const double cpu = static_cast<double>(std::clock() - cpu_before) / CLOCKS_PER_SEC / seen.seconds;
   const tally& results = measured.results();
   const auto a_second = [&](std::uint64_t count) { return static_cast<double>(count) / seen.seconds; };
-  std::printf("%-12s %-8s %9.0f %9.0f %9.0f %9.0f %9.0f %9.1f %9.1f\n", load, limited ? "yes" : "no",
+  std::printf("%-12s %-8s %9.0f %9.0f %9.0f %9.0f %9.0f %9.1f %9.1f %9s\n", load, limited ? "yes" : "no",
               a_second(results.in_time), a_second(results.late), a_second(results.refused), a_second(seen.requests),
-              a_second(seen.not_ok), percentile_ms(results.took, 0.99), cpu * 100);
+              a_second(seen.not_ok), percentile_ms(results.took, 0.99), cpu * 100,
+              limited ? std::to_string(measured.limit()).c_str() : "-");
   std::fflush(stdout);
   return a_second(results.in_time);
 }
@@ -241,10 +246,10 @@ void demonstrate() {
   const temporary_file script{"function delay() return " + std::to_string(pause.count()) + " end\n"};
   std::printf("%d workers, %lld ms for a request, an answer is in time within %lld ms; all figures a second\n\n",
               workers, static_cast<long long>(work_takes.count()), static_cast<long long>(deadline.count()));
-  std::printf("%-12s %-8s %9s %9s %9s %9s %9s %9s %9s\n", "load", "limiter", "in time", "late", "refused", "wrk: all",
-              "wrk: 503", "p99 ms", "CPU %");
+  std::printf("%-12s %-8s %9s %9s %9s %9s %9s %9s %9s %9s\n", "load", "limiter", "in time", "late", "refused",
+              "wrk: all", "wrk: 503", "p99 ms", "CPU %", "limit");
   constexpr int at_capacity = 28;
-  constexpr int overload = 96;
+  constexpr int overload = 128;
   measure("capacity", at_capacity, false, script.path());
   measure("capacity", at_capacity, true, script.path());
   const double without = measure("4 x", overload, false, script.path());
