@@ -112,9 +112,13 @@ std::string run_picture(const limit_result& result, const limit_run& run, const 
   out += fmt::format("<path class=\"frame\" d=\"M{0} {2}V{3}H{1}M{0} {4}V{5}H{1}\"/>", left, right, top, middle, lower,
                      bottom);
   const double requests = round_down(heights.requests);
-  out += label(left - 4, up(requests) + 3, "end", fmt::format("{:g}", requests)) + label(left - 4, middle, "end", "0");
+  out += label(left - 4, up(requests) + 3, "end",
+               requests < 10'000 ? fmt::format("{:g}", requests) : fmt::format("{:g} k", requests / 1000)) +
+         label(left - 4, middle, "end", "0");
   const double most = std::pow(10.0, std::floor(std::log10(std::max(10.0, heights.in_flight))));
-  out += label(left - 4, low(most) + 3, "end", fmt::format("{:.0f}", most)) + label(left - 4, bottom, "end", "1");
+  out += label(left - 4, low(most) + 3, "end",
+               most < 1000 ? fmt::format("{:.0f}", most) : fmt::format("{:.0f} k", most / 1000)) +
+         label(left - 4, bottom, "end", "1");
   for (int i = 0; i <= 3; ++i) {
     const double second = std::floor(result.options.seconds * i / 3.0);
     out += label(across(result, second), bottom + 12,

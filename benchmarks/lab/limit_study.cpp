@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "table.hpp"
 
@@ -11,6 +12,9 @@ namespace {
 
 constexpr double refuses_without_need = 0.01;
 constexpr double does_badly = 0.8;  // of what is possible
+constexpr double differs = 0.005;
+constexpr double nearly = 0.05;
+constexpr double slow_recovery = 10;  // seconds
 
 template <class Figure>
 std::string for_each_phase(const limit_run& run, Figure figure) {
@@ -87,55 +91,99 @@ std::string with_percent(const limit_run& run, double ratio) {
   return fmt::format("{} ({}%)", run.policy->name, percent(ratio));
 }
 
-std::vector<std::string> read(const limit_result& result) {
+std::string name(const limit_run& run) { return std::string{run.policy->name}; }
+
+bool has_trouble(const limit_result& result) { return result.scenario->to > result.scenario->from; }
+
+double worst_goodput(const limit_run& run) {
+  double worst = 1;
+  for (const limit_phase_result& each : run.result.phases) worst = std::min(worst, each.sums.goodput());
+  return worst;
+}
+
+double worst_p99(const limit_run& run) {
+  double worst = 0;
+  for (const limit_phase_result& each : run.result.phases) worst = std::max(worst, each.p99_ms);
+  return worst;
+}
+
+// `runs`: by falling goodput.
+std::string best_and_worst(const std::vector<const limit_run*>& runs) {
+  const limit_run& best = *runs.front();
+  const limit_run& worst = *runs.back();
+  if (best.goodput() - worst.goodput() < differs) {
+    return fmt::format("No policy answers less than {}% of what was possible over the whole run.",
+                       percent(worst.goodput()));
+  }
+  return fmt::format("{} answers most of what was possible over the whole run, {}%; {} least, {}%.", name(best),
+                     percent(best.goodput()), name(worst), percent(worst.goodput()));
+}
+
+std::vector<std::string> recovery(const limit_result& result) {
+  std::vector<std::string> never;
+  std::vector<std::string> slow;
+  for (const limit_run& run : result.runs) {
+    if (!run.result.recovered_after) {
+      never.push_back(with_percent(run, run.result.phases.back().sums.goodput()));
+    } else if (*run.result.recovered_after > slow_recovery) {
+      slow.push_back(fmt::format("{} ({:.0f} s)", name(run), *run.result.recovered_after));
+    }
+  }
   std::vector<std::string> sentences;
+  if (!never.empty()) {
+    sentences.push_back(
+        fmt::format("Within the run the trouble does not end with its cause: {}; in brackets what is answered "
+                    "afterwards, of what is possible.",
+                    listed(never)));
+  }
+  if (!slow.empty()) sentences.push_back(fmt::format("Slow to recover: {}.", listed(slow)));
+  if (sentences.empty()) sentences.emplace_back(result.runs.size() == 1 ? "It recovers." : "All recover.");
+  return sentences;
+}
+
+std::vector<std::string> read(const limit_result& result) {
   std::vector<const limit_run*> runs;
   for (const limit_run& run : result.runs) runs.push_back(&run);
   std::stable_sort(runs.begin(), runs.end(),
                    [](const limit_run* a, const limit_run* b) { return a->goodput() > b->goodput(); });
-  const limit_run& best = *runs.front();
-  sentences.push_back(fmt::format(
-      "{} answers {}% of what was possible over the whole run{}.", best.policy->name, percent(best.goodput()),
-      runs.size() == 1 ? std::string{}
-                       : fmt::format(", {} {}%", runs.back()->policy->name, percent(runs.back()->goodput()))));
-  std::vector<std::string> names;
-  if (result.scenario->to > result.scenario->from) {
-    for (const limit_run& run : result.runs) {
-      if (!run.result.recovered_after) names.emplace_back(with_percent(run, run.result.phases.back().sums.goodput()));
-    }
-    if (!names.empty()) {
-      sentences.push_back(fmt::format(
-          "After the trouble is over it does not end with {}: in brackets what is answered then, of what is possible.",
-          listed(names)));
-    } else {
-      sentences.emplace_back("All recover after the trouble.");
-    }
+  std::vector<std::string> sentences = {best_and_worst(runs)};
+  if (has_trouble(result)) {
+    for (std::string& each : recovery(result)) sentences.push_back(std::move(each));
   }
-  // Goodput in the worst phase that has one, of those that do not collapse for good.
-  names.clear();
+
+  const std::size_t phases = runs.front()->result.phases.size();
+  std::vector<std::string> names;
   for (const limit_run* run : runs) {
-    if (result.scenario->to > result.scenario->from && !run->result.recovered_after) continue;
-    double least = 1;
-    for (const limit_phase_result& each : run->result.phases) least = std::min(least, each.sums.goodput());
-    if (least < does_badly) names.push_back(with_percent(*run, least));
+    if (has_trouble(result) && !run->result.recovered_after) continue;  // said before
+    if (worst_goodput(*run) < does_badly) names.push_back(with_percent(*run, worst_goodput(*run)));
   }
   if (!names.empty()) {
-    sentences.push_back(fmt::format("Less than {}% of what is possible in {} phase: {}.", percent(does_badly),
-                                    result.runs.front().result.phases.size() == 1 ? "the" : "the worst",
-                                    listed(names)));
+    sentences.push_back(fmt::format("Less than {}% of what is possible{}: {}.", percent(does_badly),
+                                    phases == 1 ? "" : " in the worst phase", listed(names)));
   }
+
+  // Of those that answer nearly as much as the best: who keeps people waiting?
+  std::erase_if(runs, [&](const limit_run* run) { return run->goodput() < runs.front()->goodput() - nearly; });
+  const auto [quick, slow] = std::minmax_element(
+      runs.begin(), runs.end(), [](const limit_run* a, const limit_run* b) { return worst_p99(*a) < worst_p99(*b); });
+  if (worst_p99(**slow) > 1.25 * worst_p99(**quick)) {
+    sentences.push_back(fmt::format(
+        "Of those that answer nearly as much as the best, {} is the quickest (p99{} {:.0f} "
+        "ms) and {} the slowest ({:.0f} ms).",
+        name(**quick), phases == 1 ? "" : " in the worst phase", worst_p99(**quick), name(**slow), worst_p99(**slow)));
+  }
+
   names.clear();
-  if (const limit_sums& quiet = result.runs.front().result.phases.front().sums;
-      quiet.possible > 0.999 * quiet.arrived) {
+  const limit_sums& quiet = result.runs.front().result.phases.front().sums;
+  if (quiet.possible > 0.999 * quiet.arrived) {
     for (const limit_run& run : result.runs) {
-      const limit_sums& sums = run.result.phases.front().sums;
-      if (sums.refused_ratio() > refuses_without_need) names.push_back(with_percent(run, sums.refused_ratio()));
+      const double refused = run.result.phases.front().sums.refused_ratio();
+      if (refused > refuses_without_need) names.push_back(with_percent(run, refused));
     }
-    if (!names.empty()) {
-      sentences.push_back(fmt::format("Attempts refused {} although there were workers for all: {}.",
-                                      result.runs.front().result.phases.size() == 1 ? "all the time" : "before that",
-                                      listed(names)));
-    }
+  }
+  if (!names.empty()) {
+    sentences.push_back(fmt::format("Attempts refused{} although there were workers for all: {}.",
+                                    phases == 1 ? "" : " before the trouble", listed(names)));
   }
   return sentences;
 }
