@@ -17,20 +17,27 @@ constexpr double right = 316;
 constexpr double top = 8;
 constexpr double middle = 96;  // where the upper picture ends
 constexpr double lower = 108;
-constexpr double bottom = 162;
+constexpr double bottom = 182;
 
 double across(const limit_result& result, double second) {
   return left + (right - left) * second / result.options.seconds;
 }
 
-// A step for each second, or a polygon through their middles.
-template <class Height>
-std::string steps(const limit_result& result, const limit_run& run, Height height) {
+constexpr std::size_t most_points = 100;
+
+// A line through the means of equal stretches of time.
+template <class Scale>
+std::string line(const limit_result& result, const limit_run& run, double limit_sums::*figure, Scale scale) {
   std::string path;
   const auto& seconds = run.result.seconds;
-  for (std::size_t i = 0; i < seconds.size(); ++i) {
-    path += fmt::format("{}{:.1f} {:.1f}", i == 0 ? 'M' : 'L', across(result, static_cast<double>(i) + 0.5),
-                        height(seconds[i]));
+  const std::size_t stretch = (seconds.size() + most_points - 1) / most_points;
+  for (std::size_t from = 0; from < seconds.size(); from += stretch) {
+    const std::size_t to = std::min(from + stretch, seconds.size());
+    double sum = 0;
+    for (std::size_t i = from; i < to; ++i) sum += seconds[i].*figure;
+    const auto half = static_cast<double>(from + to) / 2;
+    path += fmt::format("{}{:.1f} {:.1f}", from == 0 ? 'M' : 'L', across(result, half),
+                        scale(sum / static_cast<double>(to - from)));
   }
   return path;
 }
@@ -75,11 +82,11 @@ svg.sample.run { width: 26px; }
 }
 
 limit_heights heights_of(const limit_result& result) {
-  limit_heights heights;
+  limit_heights heights{.in_flight = 10.0 * result.options.workers};
   for (const limit_run& run : result.runs) {
     for (const limit_sums& each : run.result.seconds) {
       heights.requests = std::max(heights.requests, each.arrived);
-      heights.in_flight = std::max({heights.in_flight, each.in_flight, each.limit});
+      heights.in_flight = std::max(heights.in_flight, each.limit);
     }
   }
   return heights;
@@ -88,10 +95,11 @@ limit_heights heights_of(const limit_result& result) {
 std::string run_picture(const limit_result& result, const limit_run& run, const limit_heights& heights) {
   const auto up = [&](double value) { return middle - (middle - top) * value / heights.requests; };
   const auto low = [&](double value) {
-    return bottom - (bottom - lower) * std::log(std::max(1.0, value)) / std::log(std::max(2.0, heights.in_flight));
+    const double shown = std::clamp(value, 1.0, heights.in_flight);
+    return bottom - (bottom - lower) * std::log(shown) / std::log(heights.in_flight);
   };
   std::string out = fmt::format(
-      "<svg class=\"run\" viewBox=\"0 0 320 180\" role=\"img\" aria-label=\"requests answered over time with {}, {}% "
+      "<svg class=\"run\" viewBox=\"0 0 320 200\" role=\"img\" aria-label=\"requests answered over time with {}, {}% "
       "of "
       "what was possible\" xmlns=\"http://www.w3.org/2000/svg\">\n",
       escape_markup(run.policy->name), std::lround(run.goodput() * 100));
@@ -100,22 +108,21 @@ std::string run_picture(const limit_result& result, const limit_run& run, const 
     const double to = across(result, result.scenario->to * result.options.seconds);
     out += fmt::format("<path class=\"trouble\" d=\"M{:.1f} {}H{:.1f}V{}H{:.1f}Z\"/>", from, top, to, bottom, from);
   }
-  const auto answered = [&](const limit_sums& sums) { return up(sums.answered); };
-  const auto arrived = [&](const limit_sums& sums) { return up(sums.arrived); };
-  const auto inside = [&](const limit_sums& sums) { return low(sums.in_flight); };
-  const auto limit = [&](const limit_sums& sums) { return low(sums.limit); };
-  out += fmt::format("<path class=\"answered\" d=\"{}L{:.1f} {}H{:.1f}Z\"/>\n", steps(result, run, answered),
-                     across(result, result.options.seconds - 0.5), middle, across(result, 0.5));
-  out += fmt::format("<path class=\"arrived\" d=\"{}\"/>\n", steps(result, run, arrived));
-  out += fmt::format("<path class=\"inside\" d=\"{}\"/>\n", steps(result, run, inside));
-  if (run.policy->has_limit) out += fmt::format("<path class=\"limit\" d=\"{}\"/>\n", steps(result, run, limit));
+  // The area is closed at its own first and last point.
+  const std::string answered = line(result, run, &limit_sums::answered, up);
+  out += fmt::format("<path class=\"answered\" d=\"{}V{}H{}Z\"/>\n", answered, middle,
+                     answered.substr(1, answered.find(' ') - 1));
+  out += fmt::format("<path class=\"arrived\" d=\"{}\"/>\n", line(result, run, &limit_sums::arrived, up));
+  out += fmt::format("<path class=\"inside\" d=\"{}\"/>\n", line(result, run, &limit_sums::in_flight, low));
+  if (run.policy->has_limit)
+    out += fmt::format("<path class=\"limit\" d=\"{}\"/>\n", line(result, run, &limit_sums::limit, low));
   out += fmt::format("<path class=\"frame\" d=\"M{0} {2}V{3}H{1}M{0} {4}V{5}H{1}\"/>", left, right, top, middle, lower,
                      bottom);
   const double requests = round_down(heights.requests);
   out += label(left - 4, up(requests) + 3, "end",
                requests < 10'000 ? fmt::format("{:g}", requests) : fmt::format("{:g} k", requests / 1000)) +
          label(left - 4, middle, "end", "0");
-  const double most = std::pow(10.0, std::floor(std::log10(std::max(10.0, heights.in_flight))));
+  const double most = std::pow(10.0, std::floor(std::log10(heights.in_flight)));
   out += label(left - 4, low(most) + 3, "end",
                most < 1000 ? fmt::format("{:.0f}", most) : fmt::format("{:.0f} k", most / 1000)) +
          label(left - 4, bottom, "end", "1");
@@ -133,7 +140,7 @@ std::string run_picture(const limit_result& result, const limit_run& run, const 
 std::string run_legend() {
   return "<ul class=\"legend\">" + legend_line("arrived", "requests arrived, a second") +
          legend_line("answered", "of these answered in time") +
-         legend_line("inside", "below, logarithmic: in the service, waiting or worked on") +
+         legend_line("inside", "below, logarithmic and cut off: in the service, waiting or worked on") +
          legend_line("limit", "concurrency limit") + legend_line("trouble", "the trouble") + "</ul>\n";
 }
 

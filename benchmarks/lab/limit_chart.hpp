@@ -13,7 +13,7 @@ std::string_view limit_colours() noexcept;
 /// How high the pictures of one scenario reach, so that they can be compared.
 struct limit_heights {
   double requests = 1;   ///< a second
-  double in_flight = 1;  ///< at least that of the limits
+  double in_flight = 2;  ///< the highest limit, at least ten times the workers; a longer queue is cut off
 };
 limit_heights heights_of(const limit_result& result);
 

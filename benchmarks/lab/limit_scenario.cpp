@@ -55,9 +55,15 @@ double limit_scenario::highest_load(double usual) const noexcept {
   return std::max({load > 0 ? load : usual, peak, trouble_load});
 }
 
-double limit_scenario::capacity_at(double part, double mean_ms, double hang_ms) const noexcept {
-  if (!troubled(part)) return 1;
-  return workers * (1 - timeouts) * mean_ms / (mean_ms * slower * (1 - timeouts) + hang_ms * timeouts);
+std::uint32_t limit_scenario::workers_at(double part, std::uint32_t all) const noexcept {
+  if (!troubled(part)) return all;
+  return std::max(1U, static_cast<std::uint32_t>(std::lround(all * workers)));
+}
+
+double limit_scenario::capacity_at(double part, std::uint32_t all, double mean_ms, double hang_ms) const noexcept {
+  const double hanging = troubled(part) ? timeouts : 0;
+  const double took = mean_ms * (troubled(part) ? slower : 1) * (1 - hanging) + hang_ms * hanging;
+  return workers_at(part, all) * 1000 / took * (1 - hanging);
 }
 
 std::vector<limit_phase> limit_scenario::phases() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -30,8 +31,10 @@ struct limit_scenario {
   [[nodiscard]] bool troubled(double part) const noexcept { return part >= from && part < to; }
   [[nodiscard]] double load_at(double part, double usual) const noexcept;
   [[nodiscard]] double highest_load(double usual) const noexcept;
-  /// The part of what arrives at a worker in good times that can be answered now.
-  [[nodiscard]] double capacity_at(double part, double mean_ms, double hang_ms) const noexcept;
+  /// How many of `all` workers are there, at least one.
+  [[nodiscard]] std::uint32_t workers_at(double part, std::uint32_t all) const noexcept;
+  /// Requests a second that these can answer.
+  [[nodiscard]] double capacity_at(double part, std::uint32_t all, double mean_ms, double hang_ms) const noexcept;
   /// What figures are given for: before, in and after the trouble; the thirds of a run with a peak; else the run.
   [[nodiscard]] std::vector<limit_phase> phases() const;
 };

@@ -115,9 +115,9 @@ class simulation {
       bin.seconds = 1;
       for (int tenth = 0; tenth < 10; ++tenth) {
         const double part = (i + (tenth + 0.5) / 10) / options.seconds;
-        bin.possible +=
-            options.capacity() / 10 *
-            scenario.capacity_at(part, limit_simulation_options::mean_service_ms, limit_simulation_options::hang_ms);
+        bin.possible += scenario.capacity_at(part, options.workers, limit_simulation_options::mean_service_ms,
+                                             limit_simulation_options::hang_ms) /
+                        10;
       }
     }
   }
@@ -241,10 +241,7 @@ class simulation {
     push(now_ + from_ms(limit_simulation_options::refusal_ms), event_kind::refused, slot, attempt);
   }
 
-  [[nodiscard]] std::uint32_t workers() const {
-    if (!scenario_.troubled(part(now_))) return options_.workers;
-    return std::max(1U, static_cast<std::uint32_t>(std::lround(options_.workers * scenario_.workers)));
-  }
+  [[nodiscard]] std::uint32_t workers() const { return scenario_.workers_at(part(now_), options_.workers); }
 
   void begin_work() {
     while (busy_ < workers() && !queue_.empty()) {

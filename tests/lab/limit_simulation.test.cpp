@@ -133,13 +133,16 @@ TEST_CASE("by importance, critical requests are served through what sheds the ot
 }
 
 TEST_CASE("capacity and load over time") {
+  const auto between = [](double value, double low, double high) { return value > low && value < high; };
   const limit_scenario& slower = find_limit_scenario("slower");
-  CHECK(slower.capacity_at(0.2, 10, 250) == 1);
-  CHECK(slower.capacity_at(0.4, 10, 250) > 0.333);
-  CHECK(slower.capacity_at(0.4, 10, 250) < 0.334);
-  const limit_scenario& timeouts = find_limit_scenario("timeouts");
-  CHECK(timeouts.capacity_at(0.4, 10, 250) > 0.0099);  // 10 a second of 1000
-  CHECK(timeouts.capacity_at(0.4, 10, 250) < 0.01);
+  CHECK(slower.capacity_at(0.2, 10, 10, 250) == 1000);
+  CHECK(between(slower.capacity_at(0.4, 10, 10, 250), 333, 334));
+  const limit_scenario& fewer = find_limit_scenario("fewer_workers");
+  CHECK(fewer.workers_at(0.2, 10) == 10);
+  CHECK(fewer.workers_at(0.4, 10) == 3);
+  CHECK(fewer.workers_at(0.4, 3) == 1);
+  CHECK(between(fewer.capacity_at(0.4, 10, 10, 250), 299.9, 300.1));
+  CHECK(between(find_limit_scenario("timeouts").capacity_at(0.4, 10, 10, 250), 9.9, 10));  // 0.2 in 202 ms, ten times
   const limit_scenario& drift = find_limit_scenario("drift");
   CHECK(drift.load_at(0, 0.7) == 0.5);
   CHECK(drift.load_at(0.5, 0.7) == 1.5);
