@@ -127,7 +127,7 @@ std::string run_picture(const limit_result& result, const limit_run& run, const 
                most < 1000 ? fmt::format("{:.0f}", most) : fmt::format("{:.0f} k", most / 1000)) +
          label(left - 4, bottom, "end", "1");
   for (int i = 0; i <= 3; ++i) {
-    const double second = std::floor(result.options.seconds * i / 3.0);
+    const double second = std::floor(result.options.seconds / 3.0 * i);
     out += label(across(result, second), bottom + 12,
                  i == 0   ? "start"
                  : i == 3 ? "end"
