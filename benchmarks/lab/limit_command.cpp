@@ -22,6 +22,7 @@ constexpr std::uint64_t fewest_workers = 3;
 constexpr std::uint64_t most_workers = 1000;
 constexpr std::uint64_t fewest_seconds = 9;
 constexpr std::uint64_t most_seconds = 3600;
+constexpr std::uint64_t most_work = 100'000;  // workers times seconds: ten million requests
 constexpr std::uint64_t most_retries = 10;
 constexpr double most_load = 2;
 constexpr double most_timeout_ms = 60'000;
@@ -47,6 +48,10 @@ void check_positive(std::string_view option, double value, double most, std::str
 limit_simulation_options checked(const limit_command_options& options) {
   check_range("--workers", options.workers, fewest_workers, most_workers);
   check_range("--seconds", options.seconds, fewest_seconds, most_seconds);
+  if (options.workers * options.seconds > most_work) {
+    throw bad_input(fmt::format("--workers {} for --seconds {}: their product must be at most {}", options.workers,
+                                options.seconds, most_work));
+  }
   check_range("--retries", options.retries, 0, most_retries);
   check_positive("--load", options.load, most_load, "0.7 is seven tenths of what the workers can do");
   check_positive("--timeout", options.timeout_ms, most_timeout_ms, "it is in ms");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -84,26 +85,30 @@ gate_pointer limiter(typename Policy::options options, bool by_importance = fals
   return std::make_unique<concurrency_gate<Policy>>(options, by_importance);
 }
 
-// The same bounds for all that adapt, far apart: they are to find the limit themselves.
-constexpr std::uint32_t first = 20;
-constexpr std::uint32_t least = 4;
-constexpr std::uint32_t most = 1000;
+// The same for all that adapt. The bounds are far apart: they are to find the limit themselves.
+template <class Options>
+Options adapting(std::uint32_t workers, Options options) {
+  options.initial = 2 * workers;
+  options.min = std::max(1U, 2 * workers / 5);
+  options.max = 100 * workers;
+  return options;
+}
 
 template <std::uint32_t Times>
 gate_pointer bulkhead(double, std::uint32_t workers) {
   return limiter<fixed>({.limit = Times * workers});
 }
-gate_pointer aimd_gate(double, std::uint32_t) {
-  // Latency is all it has to go by, so it must be told what is too long.
-  return limiter<aimd>({.initial = first, .min = least, .max = most, .timeout = std::chrono::milliseconds{100}});
+gate_pointer aimd_gate(double, std::uint32_t workers) {
+  // Drops are all it has to go by, so it must be told what is too long.
+  return limiter<aimd>(adapting(workers, aimd::options{.timeout = std::chrono::milliseconds{100}}));
 }
-gate_pointer vegas_gate(double, std::uint32_t) { return limiter<vegas>({.initial = first, .min = least, .max = most}); }
-gate_pointer plain_gradient2(double, std::uint32_t) {
-  return limiter<gradient2>({.initial = first, .min = least, .max = most, .probe_every = 0, .drops_tolerated = 1});
+gate_pointer vegas_gate(double, std::uint32_t workers) { return limiter<vegas>(adapting(workers, vegas::options{})); }
+gate_pointer plain_gradient2(double, std::uint32_t workers) {
+  return limiter<gradient2>(adapting(workers, gradient2::options{.probe_every = 0, .drops_tolerated = 1}));
 }
 template <bool ByImportance>
-gate_pointer gradient2_gate(double, std::uint32_t) {
-  return limiter<gradient2>({.initial = first, .min = least, .max = most}, ByImportance);
+gate_pointer gradient2_gate(double, std::uint32_t workers) {
+  return limiter<gradient2>(adapting(workers, gradient2::options{}), ByImportance);
 }
 
 constexpr std::array policies = {

@@ -20,7 +20,8 @@ constexpr nanoseconds second = 1000 * millisecond;
 constexpr nanoseconds never = INT64_MAX;
 constexpr nanoseconds patience_target = 5 * millisecond;
 constexpr nanoseconds patience_interval = 100 * millisecond;
-constexpr double good = 0.9;  // of what arrives answered: the service has recovered
+constexpr nanoseconds chore = 5 * millisecond;  // refusals that a worker deals with at a time
+constexpr double good = 0.9;                    // of what arrives answered: the service has recovered
 
 nanoseconds rounded(double value) { return static_cast<nanoseconds>(std::llround(value)); }
 nanoseconds from_ms(double value) { return rounded(value * static_cast<double>(millisecond)); }
@@ -31,7 +32,7 @@ double unit(std::uint64_t seed, std::uint64_t number) {
   return random_unit(generator);
 }
 
-enum class event_kind { done, refused, again, impatient };
+enum class event_kind { done, refused, again, impatient, chore };
 
 struct event {
   nanoseconds at;
@@ -234,16 +235,21 @@ class simulation {
     }
   }
 
-  // The client hears of it soon. Saying no is work as well: whoever is served next pays for it.
+  // The client hears of it soon. Saying no is work as well, of any worker; it is done in lots.
   void refuse(std::size_t slot, std::uint64_t attempt) {
     bin(now_).refused += 1;
-    owed_ += from_ms(limit_simulation_options::refusal_work_ms);
     push(now_ + from_ms(limit_simulation_options::refusal_ms), event_kind::refused, slot, attempt);
+    owed_ += from_ms(limit_simulation_options::refusal_work_ms);
+    if (owed_ >= chore) begin_work();
   }
 
   [[nodiscard]] std::uint32_t workers() const { return scenario_.workers_at(part(now_), options_.workers); }
 
   void begin_work() {
+    for (; busy_ < workers() && owed_ >= chore; owed_ -= chore) {
+      ++busy_;
+      push(now_ + chore, event_kind::chore, 0, 0);
+    }
     while (busy_ < workers() && !queue_.empty()) {
       const std::size_t slot = queue_.front();
       queue_.pop_front();
@@ -263,7 +269,6 @@ class simulation {
       work.hangs = troubled && unit(options_.seed + 3, work.number) < scenario_.timeouts;
       work.took = work.hangs ? from_ms(limit_simulation_options::hang_ms)
                              : rounded(static_cast<double>(work.demand) * (troubled ? scenario_.slower : 1));
-      work.took += std::exchange(owed_, 0);
       ++busy_;
       push(now_ + work.took, event_kind::done, slot, work.number);
     }
@@ -274,6 +279,11 @@ class simulation {
     switch (what.kind) {
       case event_kind::done:
         done(what.slot);
+        break;
+      case event_kind::chore:
+        --busy_;
+        bin(now_).worked += static_cast<double>(chore) / static_cast<double>(second);
+        begin_work();
         break;
       case event_kind::refused:
         if (requests_[what.slot].attempt == what.number) attempt_failed(what.slot);

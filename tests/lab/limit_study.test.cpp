@@ -44,6 +44,10 @@ TEST_CASE("options of the limit study that are out of range are refused before a
   refused([](auto& o) { o.workers = 1001; });
   refused([](auto& o) { o.seconds = 8; });
   refused([](auto& o) { o.seconds = 3601; });
+  refused([](auto& o) {
+    o.workers = 1000;
+    o.seconds = 101;
+  });
   refused([](auto& o) { o.retries = 11; });
   for (const double bad : {0.0, -0.5, 2.1, std::stod("nan"), std::stod("inf")}) {
     refused([bad](auto& o) { o.load = bad; });
