@@ -7,7 +7,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 
@@ -22,6 +21,7 @@
 #include <banyan/limit/concurrency_permit.hpp>
 #include <banyan/limit/concurrency_stats.hpp>
 #include <banyan/limit/detail/admission.hpp>
+#include <banyan/limit/detail/queue_patience.hpp>
 #include <banyan/limit/detail/sample_window.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
 #include <banyan/limit/gradient2.hpp>
@@ -71,7 +71,8 @@ class concurrency_limiter {
         entries_{how.queue == 0 ? 0 : priority_count * room()},
         parked_{entries_.size()},
         state_{policy_.initial()},
-        window_{later(detail::clamped_nanoseconds(now), how.window.count())},
+        patience_{how.interval.count(), how.target.count()},
+        window_{detail::later(detail::clamped_nanoseconds(now), how.window.count())},
         admission_{{entries_of(0), entries_of(1), entries_of(2)}} {
     for (std::size_t i = 0; i < priority_count; ++i) {
       // Rounded up a little, so that 0.9 of 10 is 9.
@@ -144,17 +145,19 @@ class concurrency_limiter {
   using queue = detail::admission<>;
   using place = typename queue::place;
   static constexpr std::uint64_t whole = std::uint64_t{1} << 32;
+  static constexpr bool adaptive = [] {
+    if constexpr (requires { Policy::adaptive; }) {
+      return static_cast<bool>(Policy::adaptive);
+    } else {
+      return true;
+    }
+  }();
   static constexpr bool has_timeout = requires(const Policy p) { p.timeout().count(); };
 
   [[nodiscard]] std::size_t room() const noexcept { return how_.queue + 64U; }  // and some that are on their way out
   [[nodiscard]] std::span<queue::entry> entries_of(std::size_t i) noexcept {
     if (entries_.size() == 0) return {no_entries_.data() + 2 * i, 2};
     return {entries_.data() + i * room(), room()};
-  }
-
-  static std::int64_t later(std::int64_t time, std::int64_t length) noexcept {
-    constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
-    return time > last - length ? last : time + length;
   }
 
   [[nodiscard]] std::uint32_t limit_of(std::uint32_t importance) const noexcept {
@@ -166,6 +169,13 @@ class concurrency_limiter {
 
   [[nodiscard]] std::uint32_t enter(priority importance) noexcept {
     const auto of_class = static_cast<std::uint32_t>(importance);
+    const std::uint32_t entered = admission_.try_enter(of_class, limit_of(of_class));
+    return entered != 0 || how_.queue == 0 ? entered : enter_after_others(of_class);
+  }
+
+  // Refused, perhaps only because somebody waits whom a thread that has stopped should have let in.
+  BANYAN_COLD std::uint32_t enter_after_others(std::uint32_t of_class) noexcept {
+    settle();
     return admission_.try_enter(of_class, limit_of(of_class));
   }
 
@@ -188,12 +198,14 @@ class concurrency_limiter {
   void leave() noexcept { admission_.leave(limits(), waker()); }
 
   void succeeded(std::int64_t latency, std::uint32_t in_flight, time_point now) noexcept {
+    if constexpr (!adaptive) return leave();
     if (timeout_ > 0 && latency > timeout_) return dropped(in_flight, now);
     window_.add(static_cast<std::uint64_t>(latency), in_flight);
     leave();
     look(now);
   }
   void dropped(std::uint32_t in_flight, time_point now) noexcept {
+    if constexpr (!adaptive) return leave();
     window_.drop(in_flight);
     leave();
     look(now);
@@ -228,7 +240,8 @@ class concurrency_limiter {
       prepared = admission_.prepare(importance, how_.queue);
     }
     const place waiter = prepared.waiter;
-    const duration patience = std::min(at_most, patience_of(prepared.first, detail::clamped_nanoseconds(now)));
+    const duration patience =
+        std::min(at_most, duration{patience_.of(prepared.first, detail::clamped_nanoseconds(now))});
     const steady_clock::time_point deadline = start + patience;
     parking_word& word = parked_at(waiter);
 
@@ -262,17 +275,6 @@ class concurrency_limiter {
     }
   }
 
-  // As long as the queue is empty from time to time it only evens out bursts; else whoever waits long waits in vain.
-  duration patience_of(bool empty, std::int64_t now) noexcept {
-    std::int64_t last = last_empty_.load(std::memory_order_relaxed);
-    if (empty) {
-      while (last < now && !last_empty_.compare_exchange_weak(last, now, std::memory_order_relaxed)) {
-      }
-      return how_.interval;
-    }
-    return later(last, how_.interval.count()) >= now ? how_.interval : how_.target;
-  }
-
   // Read by every call.
   concurrency_limiter_options how_;
   Policy policy_;
@@ -283,8 +285,9 @@ class concurrency_limiter {
   zeroed_array<parking_word> parked_;
   std::atomic<std::uint64_t> state_;
   std::atomic<std::uint64_t> windows_{0};
-  std::atomic<std::int64_t> last_empty_{std::numeric_limits<std::int64_t>::min()};
+  detail::queue_patience<> patience_;
   // Written by every call: the window's four words and the count at the head of the queue share a line.
+  static_assert(sizeof(detail::sample_window<>) + sizeof(std::uint64_t) <= cache_line_size);
   alignas(cache_line_size) detail::sample_window<> window_;
   queue admission_;
 };

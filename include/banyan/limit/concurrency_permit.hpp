@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -47,7 +48,9 @@ class concurrency_permit {
     if constexpr (std::is_same_v<std::chrono::duration<Rep, Period>, std::chrono::nanoseconds>) {
       report(latency.count(), now);
     } else {
-      report(latency == latency ? detail::clamped_nanoseconds(latency) : -1, now);
+      bool is_number = true;
+      if constexpr (std::is_floating_point_v<Rep>) is_number = !std::isnan(latency.count());
+      report(is_number ? detail::clamped_nanoseconds(latency) : -1, now);
     }
   }
 

@@ -12,7 +12,7 @@ struct concurrency_stats {
   std::uint32_t limit = 0;      ///< for critical calls
   std::uint32_t in_flight = 0;  ///< permits that are out; those that are never given back stay counted
   std::array<std::uint32_t, priority_count> waiting{};  ///< of each priority, or a few more
-  std::uint64_t windows = 0;  ///< how many windows were applied; stands still when permits do not come back
+  std::uint64_t windows = 0;  ///< how many have ended; stands still when permits do not come back, and for `fixed`
 };
 
 }  // namespace banyan

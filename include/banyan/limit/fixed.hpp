@@ -15,6 +15,8 @@ namespace banyan {
 /// Source: M. Nygard, "Release It!", 2007.
 class fixed {
  public:
+  static constexpr bool adaptive = false;
+
   struct options {
     std::uint32_t limit = 20;  ///< from 1 to `max_concurrency_limit`
   };

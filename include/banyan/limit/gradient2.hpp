@@ -97,7 +97,7 @@ class gradient2 {
     if (dropped) e.limit = bounded(e.limit * options_.backoff);
     if (sample.calls == 0) return e.word();
 
-    const double latency = std::max(sample.latency, 1.0);
+    const double latency = estimate::rounded(sample.latency);
     const bool idle = static_cast<double>(sample.in_flight) < e.limit / 2;
     if (phase >= probe_at_) {
       if (phase == probe_at_) {  // what was in flight before is out now

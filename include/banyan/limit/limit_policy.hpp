@@ -27,7 +27,8 @@ struct limit_sample {
 /// - `limit(word)`: how many calls at once, from 1 to `max_concurrency_limit`. On every call: should be cheap.
 ///
 /// It may also have `timeout()`, a `std::chrono::nanoseconds`: what took longer counts as dropped, 0 for nothing; and
-/// `with_limit(word, limit)`, the word with another limit put in by hand (`concurrency_limiter::set_limit`).
+/// `with_limit(word, limit)`, the word with another limit put in by hand (`concurrency_limiter::set_limit`); and a
+/// `static constexpr bool adaptive = false`, then calls are not watched for it, which saves a third of what they cost.
 template <class Policy>
 concept limit_policy = std::constructible_from<Policy, const typename Policy::options&> &&
     requires(const Policy policy, std::uint64_t word, const limit_sample& sample) {

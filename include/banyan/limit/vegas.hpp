@@ -61,7 +61,7 @@ class vegas {
   [[nodiscard]] std::uint64_t next(std::uint64_t word, const limit_sample& sample) const noexcept {
     estimate e = estimate::from(word);  // its count: windows to the next probe, 0 when none has been yet
     if (sample.calls > 0) {
-      const double latency = std::max(sample.latency, 1.0);
+      const double latency = estimate::rounded(sample.latency);
       if (e.count <= 1 || e.latency == 0) {
         const std::uint32_t half = options_.probe_every / 2;
         e.count = options_.probe_every - static_cast<std::uint32_t>((sample.random >> 32) * half >> 32);

@@ -27,6 +27,11 @@ struct limit_estimate {
     return fixed << 36 | std::uint64_t{packed(latency)} << 12 | (count < most_count ? count : most_count);
   }
 
+  /// A latency as the word would hold it, 1 ns at least: so that what is compared has been rounded in the same way.
+  [[nodiscard]] static constexpr double rounded(double latency) noexcept {
+    return unpacked(latency >= 1 ? packed(latency) : 1);
+  }
+
   [[nodiscard]] static constexpr std::uint32_t limit_in(std::uint64_t word) noexcept {
     return static_cast<std::uint32_t>(word >> 44);
   }

@@ -94,6 +94,7 @@ class sample_window {
     }
     result.drops = static_cast<std::uint32_t>(peaks >> 32);
     result.in_flight = static_cast<std::uint32_t>(peaks);
+    if (result.calls == 0 && result.drops == 0) return std::nullopt;  // who closed the last window took it just now
     return result;
   }
 
