@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <banyan/core/random.hpp>
+#include <banyan/limit/detail/queue_patience.hpp>
 
 #include "limit_clients.hpp"
 
@@ -20,8 +21,8 @@ constexpr nanoseconds second = 1000 * millisecond;
 constexpr nanoseconds never = INT64_MAX;
 constexpr nanoseconds patience_target = 5 * millisecond;
 constexpr nanoseconds patience_interval = 100 * millisecond;
-constexpr nanoseconds chore = 5 * millisecond;  // refusals that a worker deals with at a time
-constexpr double good = 0.9;                    // of what arrives answered: the service has recovered
+constexpr nanoseconds chore_takes = 5 * millisecond;  // refusals that a worker deals with at a time
+constexpr double good = 0.9;                          // of what arrives answered: the service has recovered
 
 nanoseconds rounded(double value) { return static_cast<nanoseconds>(std::llround(value)); }
 nanoseconds from_ms(double value) { return rounded(value * static_cast<double>(millisecond)); }
@@ -225,13 +226,12 @@ class simulation {
         std::max<nanoseconds>(1, from_ms(limit_simulation_options::mean_service_ms *
                                          unit_service_time(options_.service, unit(options_.seed + 2, sent.number),
                                                            unit(options_.seed + 4, sent.number))));
-    if (waiting_ == 0) queue_empty_ = now_;
+    const nanoseconds patience = patience_.of(waiting_ == 0, now_);
     ++waiting_;
     queue_.push_back(let_in);
     begin_work();
     if (policy_.queue == queue_rule::patience && jobs_[let_in].waits && jobs_[let_in].number == sent.attempt) {
-      const bool standing = now_ - queue_empty_ > patience_interval;
-      push(now_ + (standing ? patience_target : patience_interval), event_kind::impatient, let_in, sent.attempt);
+      push(now_ + patience, event_kind::impatient, let_in, sent.attempt);
     }
   }
 
@@ -240,15 +240,15 @@ class simulation {
     bin(now_).refused += 1;
     push(now_ + from_ms(limit_simulation_options::refusal_ms), event_kind::refused, slot, attempt);
     owed_ += from_ms(limit_simulation_options::refusal_work_ms);
-    if (owed_ >= chore) begin_work();
+    if (owed_ >= chore_takes) begin_work();
   }
 
   [[nodiscard]] std::uint32_t workers() const { return scenario_.workers_at(part(now_), options_.workers); }
 
   void begin_work() {
-    for (; busy_ < workers() && owed_ >= chore; owed_ -= chore) {
+    for (; busy_ < workers() && owed_ >= chore_takes; owed_ -= chore_takes) {
       ++busy_;
-      push(now_ + chore, event_kind::chore, 0, 0);
+      push(now_ + chore_takes, event_kind::chore, 0, 0);
     }
     while (busy_ < workers() && !queue_.empty()) {
       const std::size_t slot = queue_.front();
@@ -272,7 +272,6 @@ class simulation {
       ++busy_;
       push(now_ + work.took, event_kind::done, slot, work.number);
     }
-    if (waiting_ == 0) queue_empty_ = now_;
   }
 
   void handle(const event& what) {
@@ -282,7 +281,7 @@ class simulation {
         break;
       case event_kind::chore:
         --busy_;
-        bin(now_).worked += static_cast<double>(chore) / static_cast<double>(second);
+        bin(now_).worked += static_cast<double>(chore_takes) / static_cast<double>(second);
         begin_work();
         break;
       case event_kind::refused:
@@ -295,7 +294,6 @@ class simulation {
         if (job& work = jobs_[what.slot]; work.number == what.number && work.waits) {
           work.waits = false;
           --waiting_;
-          if (waiting_ == 0) queue_empty_ = now_;
           if (gate_ != nullptr) gate_->dropped(what.slot, time(now_));
           refuse(work.request, work.number);
         }
@@ -423,7 +421,7 @@ class simulation {
   slots<job> jobs_;
   std::deque<std::size_t> queue_;  // of jobs, some of them sent away
   std::size_t waiting_ = 0;
-  nanoseconds queue_empty_ = 0;  // when it last was
+  detail::queue_patience<> patience_{patience_interval, patience_target};
   std::uint32_t busy_ = 0;
   nanoseconds owed_ = 0;  // work for refusals that nobody has done yet
   std::deque<expiry> expiries_;
