@@ -112,7 +112,7 @@ TEST_CASE("a rate limit that was right becomes wrong with the capacity") {
 }
 
 TEST_CASE("under lasting mild overload gradient2 stays where the published rule drifts away") {
-  const limit_simulation_options small_and_long{.workers = 3, .seconds = 1200};
+  const limit_simulation_options small_and_long{.workers = 3, .seconds = 2000};
   const auto plain = simulated("mild", "gradient2_plain", small_and_long);
   const auto ours = simulated("mild", "gradient2", small_and_long);
   CHECK(goodput(plain, 0) < 0.7);
