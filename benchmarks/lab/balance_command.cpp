@@ -44,23 +44,13 @@ simulation_options checked(const balance_command_options& options) {
                     "can do",
                     options.load, most_load));
   }
-  simulation_options result{.servers = static_cast<std::size_t>(options.servers),
-                            .workers = static_cast<std::uint32_t>(options.workers),
-                            .load = options.load,
-                            .requests = options.requests,
-                            .retries = static_cast<std::uint32_t>(options.retries),
-                            .seed = options.seed};
-  if (options.service == "exponential") {
-    result.service = service_times::exponential;
-  } else if (options.service == "lognormal") {
-    result.service = service_times::lognormal;
-  } else if (options.service == "fixed") {
-    result.service = service_times::fixed;
-  } else {
-    throw bad_input(fmt::format("--service {}: must be one of exponential, lognormal, fixed",
-                                options.service.empty() ? "\"\"" : options.service));
-  }
-  return result;
+  return {.servers = static_cast<std::size_t>(options.servers),
+          .workers = static_cast<std::uint32_t>(options.workers),
+          .load = options.load,
+          .requests = options.requests,
+          .retries = static_cast<std::uint32_t>(options.retries),
+          .service = service_times_of("--service", options.service),
+          .seed = options.seed};
 }
 
 std::string result_text(const balance_result& result, bool terminal) {

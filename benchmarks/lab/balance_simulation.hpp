@@ -7,15 +7,9 @@
 #include <vector>
 
 #include "balance_scenario.hpp"
+#include "service_times.hpp"
 
 namespace banyan::lab {
-
-/// How long requests take, around the same mean.
-enum class service_times {
-  exponential,
-  lognormal,  ///< the logarithm's standard deviation is 1
-  fixed
-};
 
 /// What a simulation is run with.
 struct simulation_options {

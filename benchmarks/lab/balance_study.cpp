@@ -182,9 +182,6 @@ balance_result study_balance(const balance_scenario& scenario, const std::vector
 }
 
 std::string describe(const simulation_options& options) {
-  const std::string_view shape = options.service == service_times::exponential ? "exponential"
-                                 : options.service == service_times::lognormal ? "lognormal"
-                                                                               : "fixed";
   const auto count = [](std::uint64_t number, std::string_view what) {
     return fmt::format("{} {}{}", with_commas(number), what, number == 1 ? "" : "s");
   };
@@ -192,7 +189,7 @@ std::string describe(const simulation_options& options) {
       "{} of {} each, {} in Poisson arrivals at {:g} of what they can do; each takes {:g} ms on average ({}) and is "
       "given up after {:g} ms; one that fails earlier is tried {}; seed {}",
       count(options.servers, "server"), count(options.workers, "worker"), count(options.requests, "request"),
-      options.load, simulation_options::mean_service_ms, shape, simulation_options::timeout_ms,
+      options.load, simulation_options::mean_service_ms, name_of(options.service), simulation_options::timeout_ms,
       options.retries == 0   ? "no second time"
       : options.retries == 1 ? "once more elsewhere"
                              : fmt::format("{} times more elsewhere", options.retries),

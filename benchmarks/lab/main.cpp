@@ -13,6 +13,7 @@
 #include "bad_input.hpp"
 #include "balance_command.hpp"
 #include "cache_command.hpp"
+#include "limit_command.hpp"
 #include "ring_command.hpp"
 
 namespace {
@@ -33,6 +34,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     banyan::lab::add_balance_command(app);
     banyan::lab::add_cache_command(app);
+    banyan::lab::add_limit_command(app);
     banyan::lab::add_ring_command(app);
     try {
       auto arguments = banyan::lab::join_capacities(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));

@@ -83,6 +83,22 @@ TEST_CASE("the program simulates balancing") {
   CHECK(run(dir, "balance --help") == 0);
 }
 
+TEST_CASE("the program simulates overload") {
+  const scratch dir;
+  REQUIRE(run(dir, "limit --seconds 9 --scenario pulse,calm --policy gradient2,none --report r.html") == 0);
+  CHECK(content(dir.file("err")).empty());
+  const std::string out = content(dir.file("out"));
+  CAPTURE(out);
+  CHECK(out.find("\ncalm: ") < out.find("\npulse: "));
+  CHECK(out.find("\nnone ") < out.find("\ngradient2 "));
+  CHECK(out.find("figures: before / in trouble / after") != std::string::npos);
+  CHECK(out.find("\033") == std::string::npos);
+  CHECK(out.find("report: /") != std::string::npos);
+  CHECK(content(dir.file("r.html")).ends_with("</html>\n"));
+  CHECK(run(dir, "limit --help") == 0);
+  CHECK(run(dir, "limit --seconds 5") == 2);
+}
+
 TEST_CASE("the program studies rings") {
   const scratch dir;
   REQUIRE(run(dir, "ring --nodes 5,3 --weights 1,2 --algorithm anchor,ring --sets 1 --no-times --report r.html") == 0);
