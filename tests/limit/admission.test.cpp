@@ -150,7 +150,7 @@ TEST_CASE("admission: when as many wait as may, the least important goes", "[lim
 }
 
 TEST_CASE("admission, every order: who leaves and who waits do not miss each other", "[limit][admission]") {
-  const auto report = explore({.preemptions = 4}, [] {
+  const auto report = explore({.preemptions = 3}, [] {
     auto g = std::make_shared<stepped>(1U);
     g->enter();
     auto place = std::make_shared<stepped::place>();
@@ -185,7 +185,7 @@ TEST_CASE("admission, every order: a raised limit and who waits do not miss each
 }
 
 TEST_CASE("admission, every order: two leave and two wait", "[limit][admission]") {
-  const auto report = explore({.preemptions = 2}, [] {
+  const auto report = explore({.preemptions = 1}, [] {
     auto g = std::make_shared<stepped>(2U);
     g->enter();
     g->enter();
