@@ -369,9 +369,9 @@ class cluster {
   /// A number that changes with every event: a run of failures, or an endpoint that has drained. Wait-free.
   [[nodiscard]] std::uint32_t events_seen() const noexcept { return roster_->terms()->events.seen(); }
 
-  /// Blocks until an event after `seen`, or the deadline.
-  void wait_for_event(std::uint32_t seen, steady_clock::time_point deadline) const noexcept {
-    roster_->terms()->events.wait_until(seen, deadline);
+  /// Blocks until an event after `seen`, or `until`.
+  void wait_for_event(std::uint32_t seen, steady_clock::time_point until) const noexcept {
+    roster_->terms()->events.wait_until(seen, until);
   }
 
   /// Ends the waiting of `wait_for_event`.
@@ -532,12 +532,12 @@ class cluster {
   bool wait_until(Condition condition, std::chrono::nanoseconds timeout) const {
     const auto now = steady_clock::now();
     const auto longest = steady_clock::time_point::max() - now;
-    const auto deadline = now + std::min<steady_clock::duration>(timeout, longest);
+    const auto until = now + std::min<steady_clock::duration>(timeout, longest);
     for (;;) {
       const std::uint32_t seen = roster_->terms()->events.seen();
       if (condition()) return true;
-      if (steady_clock::now() >= deadline) return false;
-      roster_->terms()->events.wait_until(seen, deadline);
+      if (steady_clock::now() >= until) return false;
+      roster_->terms()->events.wait_until(seen, until);
     }
   }
 

@@ -56,16 +56,16 @@ class parking_word {
     }
   }
 
-  /// As above, until `deadline` at the latest; false if the word was still `expected` then. Blocking up to there.
-  [[nodiscard]] bool wait_until(std::uint32_t expected, steady_clock::time_point deadline) noexcept {
+  /// As above, until `until` at the latest; false if the word was still `expected` then. Blocking up to there.
+  [[nodiscard]] bool wait_until(std::uint32_t expected, steady_clock::time_point until) noexcept {
     for (;;) {
       if (word_.load(std::memory_order_acquire) != expected) return true;  // as (2)
       const steady_clock::time_point now = steady_clock::now();
-      if (now >= deadline) return false;
+      if (now >= until) return false;
 #if BANYAN_HAS_FUTEX
       // The steady clock of both standard libraries is CLOCK_MONOTONIC here; asking for the time that is left spares us
       // from relying on it.
-      const auto left = deadline - now;
+      const auto left = until - now;
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
       timespec time{};
       using ticks = decltype(time.tv_sec);
@@ -74,7 +74,7 @@ class parking_word {
           std::chrono::duration_cast<std::chrono::nanoseconds>(left - seconds).count());
       sleep(expected, &time);
 #else
-      const auto left = deadline - now;
+      const auto left = until - now;
       std::this_thread::sleep_for(left < std::chrono::milliseconds{1} ? left : std::chrono::milliseconds{1});
 #endif
     }

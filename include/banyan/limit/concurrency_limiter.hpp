@@ -242,7 +242,7 @@ class concurrency_limiter {
     const place waiter = prepared.waiter;
     const duration patience =
         std::min(at_most, duration{patience_.of(prepared.first, detail::clamped_nanoseconds(now))});
-    const steady_clock::time_point deadline = start + patience;
+    const steady_clock::time_point until = start + patience;
     parking_word& word = parked_at(waiter);
 
     // (2) acquire: pairs with (1): whoever is woken sees what it was given.
@@ -253,11 +253,11 @@ class concurrency_limiter {
       std::optional<std::uint32_t> given = admission_.given(waiter);
       if (!given) {
         const auto look_again = steady_clock::now() + pause;
-        if (word.wait_until(seen, std::min(deadline, look_again))) {
+        if (word.wait_until(seen, std::min(until, look_again))) {
           seen = word.value().load(std::memory_order_acquire);
           continue;
         }
-        if (look_again < deadline) {  // who should have let us in may have stopped
+        if (look_again < until) {  // who should have let us in may have stopped
           settle();
           pause = std::min(pause * 2, std::chrono::milliseconds{1000});
           continue;

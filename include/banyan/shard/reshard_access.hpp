@@ -86,9 +86,9 @@ class reshard_access {
   /// The step to confirm: all calls under way run under it. 0 when there is none, or not yet. Wait-free.
   [[nodiscard]] std::uint64_t settled_step() noexcept { return gate_.settled_step(); }
 
-  /// Waits for calls of the phase before `step` to end; false when some have not by the deadline. Blocking on them.
-  bool wait_settled(std::uint64_t step, steady_clock::time_point deadline) noexcept {
-    return gate_.wait_settled(step, deadline);
+  /// Waits for calls of the phase before `step` to end; false when some have not by then. Blocking on them.
+  bool wait_settled(std::uint64_t step, steady_clock::time_point until) noexcept {
+    return gate_.wait_settled(step, until);
   }
 
   /// The value, or nothing.

@@ -63,18 +63,18 @@ unexpected<gather_error<E>> gather_failure(F&& cause) {
 /// Asks several shards at once: calls `call(shard)` for each on the executor, and returns what they said, in the order
 /// given. `call` returns `expected<T, E>`; each answer is then `expected<T, gather_error<E>>`.
 ///
-///     auto tops = banyan::scatter_to(router.shards(), pool, [=](banyan::shard_id s) { return top_ten(s); }, deadline);
+///     auto tops = banyan::scatter_to(router.shards(), pool, [=](banyan::shard_id s) { return top_ten(s); }, until);
 ///
-/// Blocks until all have answered, or until the deadline, and then returns what there is. A call under way at that
+/// Blocks until all have answered, or until `until`, and then returns what there is. A call under way at that
 /// moment goes on; its answer is dropped. So `call`, of which the tasks share one copy, must own what it uses; it may
 /// be called by several threads at once, and die on any of them. A task that has not begun by then does nothing. An
-/// executor that runs tasks in `execute` runs them one after the other, and none is begun after the deadline.
+/// executor that runs tasks in `execute` runs them one after the other, and none is begun after that.
 ///
 /// Throws `std::bad_alloc`; what `call` and the executor throw becomes an error.
 template <executor Executor, class Call>
 requires std::invocable<Call&, shard_id> && detail::is_expected<std::invoke_result_t<Call&, shard_id>>
 [[nodiscard]] auto scatter_to(std::span<const shard_id> shards, Executor&& where, Call call,
-                              steady_clock::time_point deadline = steady_clock::time_point::max()) {
+                              steady_clock::time_point until = steady_clock::time_point::max()) {
   using result = std::invoke_result_t<Call&, shard_id>;
   using value = typename result::value_type;
   using error = typename result::error_type;
@@ -85,7 +85,7 @@ requires std::invocable<Call&, shard_id> && detail::is_expected<std::invoke_resu
     if (!got) return detail::gather_failure<error>(std::move(got).error());
     return answer{std::move(*got)};
   };
-  return detail::gather<value, error>(shards.size(), where, std::move(one), deadline);
+  return detail::gather<value, error>(shards.size(), where, std::move(one), until);
 }
 
 /// Looks keys up wherever they are: splits them by shard, calls `call(shard, keys)` for each shard on the executor, and
@@ -103,7 +103,7 @@ template <class Router, std::ranges::input_range Keys, executor Executor, class 
 requires router_for<Router, std::ranges::range_value_t<Keys>> &&
     detail::is_expected_vector<std::invoke_result_t<Call&, shard_id, std::span<const std::ranges::range_value_t<Keys>>>>
 [[nodiscard]] auto scatter_gather(const Router& router, const Keys& keys, Executor&& where, Call call,
-                                  steady_clock::time_point deadline = steady_clock::time_point::max()) {
+                                  steady_clock::time_point until = steady_clock::time_point::max()) {
   using key = std::ranges::range_value_t<Keys>;
   using result = std::invoke_result_t<Call&, shard_id, std::span<const key>>;
   using value = typename result::value_type::value_type;
@@ -148,7 +148,7 @@ requires router_for<Router, std::ranges::range_value_t<Keys>> &&
     }
     return std::move(*got);
   };
-  auto answers = detail::gather<std::vector<value>, error>(asked.size(), where, std::move(one), deadline);
+  auto answers = detail::gather<std::vector<value>, error>(asked.size(), where, std::move(one), until);
 
   gathered<value, error> all;
   std::vector<std::size_t> answer_of(parts->size());
