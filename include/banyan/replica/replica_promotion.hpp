@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace banyan {
+
+/// How a replica becomes the primary. All of it is optional.
+struct replica_promotion {
+  /// The number that all processes give the new epoch, above the present one; 0: the next.
+  std::uint32_t epoch = 0;
+  /// Where its own log was when it took over. What earlier primaries had acknowledged beyond that is lost, and tokens
+  /// no longer ask for it. None: taken from the new primary's first report with an epoch; until then, tokens ask for
+  /// all they did.
+  std::optional<std::uint64_t> position{};
+};
+
+}  // namespace banyan
