@@ -6,6 +6,7 @@
 #include <banyan/cluster.hpp>
 #include <banyan/replica/consistency_level.hpp>
 #include <banyan/replica/consistency_token.hpp>
+#include <banyan/replica/consistency_token_text.hpp>
 #include <banyan/replica/read_options.hpp>
 #include <banyan/replica/read_outcome.hpp>
 #include <banyan/replica/replica_pick.hpp>
@@ -14,3 +15,4 @@
 #include <banyan/replica/replica_set.hpp>
 #include <banyan/replica/replica_set_options.hpp>
 #include <banyan/replica/replica_status.hpp>
+#include <banyan/replica/staleness.hpp>

@@ -13,6 +13,9 @@ struct replica_promotion {
   /// no longer ask for it. None: taken from the new primary's first report with an epoch; until then, tokens ask for
   /// all they did.
   std::optional<std::uint64_t> position{};
+  /// No member has anything that the new primary has not: writes had been stopped, and it had caught up. Then what the
+  /// members have reported stays true. Otherwise it is forgotten, since their logs may have parts that are lost.
+  bool planned = false;
 };
 
 }  // namespace banyan

@@ -13,9 +13,11 @@
 #include <banyan/balance/balance_policy.hpp>
 #include <banyan/cluster/cluster.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/expected.hpp>
 #include <banyan/core/process_seed.hpp>
 #include <banyan/hashing/hash_of.hpp>
 #include <banyan/replica/consistency_token.hpp>
+#include <banyan/replica/consistency_token_text.hpp>
 #include <banyan/replica/detail/fallback_budget.hpp>
 #include <banyan/replica/detail/replica_router.hpp>
 #include <banyan/replica/detail/replica_selection.hpp>
@@ -83,9 +85,10 @@ class replica_set {
   bool remove(endpoint_id id) { return members_.remove(id); }
 
   /// Makes a replica the primary, after it has been made so at the servers, and begins a new epoch; the primary until
-  /// now becomes a replica. What is known of the others' positions is kept as far as it is surely part of the new
-  /// primary's log, and forgotten else. False, and nothing changed, when there is none of that id, or for an epoch that
-  /// is not above the present one: somebody else was later. True, and nothing changed, when it is the primary already.
+  /// now becomes a replica. What members had reported is forgotten, unless it was `planned`: until they report anew,
+  /// reads that ask for anything go to the primary. False, and nothing changed, when there is none of that id, or for
+  /// an epoch that is not above the present one: somebody else was later. True, and nothing changed, when it is the
+  /// primary already.
   bool promote(endpoint_id id, const replica_promotion& how = {}) {
     bool is_already = false;
     const bool changed = router_.change_roles([&](detail::replica_roles& roles, const detail::member_list& list) {
@@ -94,13 +97,13 @@ class replica_set {
         is_already = true;
         return false;
       }
-      return roles.appoint(id, how.epoch, how.position.value_or(detail::replica_epoch::unknown));
+      return roles.appoint(id, how);
     });
     return changed || is_already;
   }
 
   /// There is no primary any more, and so no write, until one is promoted: the first step of a failover. Picks that are
-  /// out may go on. What was the primary is a replica now, and has nothing until it reports. False when there was none.
+  /// out may go on. False when there was none.
   bool demote() {
     return router_.change_roles([](detail::replica_roles& roles, const detail::member_list& list) {
       const bool was = roles.has_primary(list);
@@ -182,6 +185,15 @@ class replica_set {
                                                     at->local_epochs);
   }
 
+  /// The token that `to_text` made, here or elsewhere; refused when it is none or of another set. See
+  /// `parse_consistency_token` for what forgers can do. O(1), wait-free.
+  [[nodiscard]] expected<consistency_token, token_error> parse(std::string_view text,
+                                                               time_point now = Clock::now()) const noexcept {
+    auto token = parse_consistency_token(text, now);
+    if (token && token->set() != 0 && set_ != 0 && token->set() != set_) return unexpected{token_error::other_set};
+    return token;
+  }
+
   /// Of the present primary; counted from 1, or as given. Lock-free.
   [[nodiscard]] std::uint32_t epoch() const { return router_.read()->epochs.present(); }
 
@@ -193,7 +205,7 @@ class replica_set {
     const auto at = router_.read();
     const auto* const one = at->find(id);
     if (one == nullptr) return std::nullopt;
-    return status_of(**one, id == at->primary_id, now);
+    return detail::status_of(**one, id == at->primary_id, detail::nanoseconds_of(now));
   }
 
   /// Of all members, in order of joining. O(n), lock-free apart from the memory it allocates.
@@ -201,7 +213,8 @@ class replica_set {
     const auto at = router_.read();
     std::vector<replica_status> all;
     all.reserve(at->records.size());
-    for (const auto& each : at->records) all.push_back(status_of(*each, each->id == at->primary_id, now));
+    for (const auto& each : at->records)
+      all.push_back(detail::status_of(*each, each->id == at->primary_id, detail::nanoseconds_of(now)));
     return all;
   }
 
@@ -292,20 +305,6 @@ class replica_set {
       }
       router_.wait_for_arrival(seen, deadline);
     }
-  }
-
-  static replica_status status_of(const detail::replica_record& one, bool primary, time_point now) {
-    const std::int64_t at = detail::nanoseconds_of(now);
-    const auto since = [at](std::int64_t then) { return std::chrono::nanoseconds{at > then ? at - then : 0}; };
-    constexpr std::int64_t never = detail::replica_progress<>::never;
-    replica_status status{.id = one.id, .primary = primary};
-    status.lagging = !primary && one.progress.lagging();
-    status.position = one.progress.position();
-    if (const std::int64_t fresh = one.progress.fresh_as_of(); fresh != never) status.staleness = since(fresh);
-    if (const std::int64_t told = one.progress.reported_at(); told != never) status.silence = since(told);
-    if (const std::int64_t trip = one.progress.round_trip(); trip != 0)
-      status.round_trip = std::chrono::nanoseconds{trip};
-    return status;
   }
 
   replica_set_options options_;

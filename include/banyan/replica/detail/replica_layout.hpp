@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,6 +16,7 @@
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/replica/detail/replica_epochs.hpp>
 #include <banyan/replica/detail/replica_progress.hpp>
+#include <banyan/replica/replica_status.hpp>
 
 namespace banyan::detail {
 
@@ -25,6 +27,20 @@ struct replica_record {
   endpoint_id id;
   replica_progress<> progress;
 };
+
+/// The record as its users see it at `now`.
+[[nodiscard]] inline replica_status status_of(const replica_record& one, bool primary, std::int64_t now) {
+  const auto since = [now](std::int64_t then) { return std::chrono::nanoseconds{now > then ? now - then : 0}; };
+  constexpr std::int64_t never = replica_progress<>::never;
+  replica_status status{.id = one.id, .primary = primary};
+  status.lagging = !primary && one.progress.lagging();
+  status.position = one.progress.position();
+  if (const std::int64_t fresh = one.progress.fresh_as_of(); fresh != never) status.staleness = since(fresh);
+  if (const std::int64_t told = one.progress.reported_at(); told != never) status.silence = since(told);
+  if (const std::int64_t trip = one.progress.round_trip(); trip != 0)
+    status.round_trip = std::chrono::nanoseconds{trip};
+  return status;
+}
 
 /// Replicas that were found to have what few have, for the next read that finds nobody else: places in a group.
 /// Anything may be read there; whoever uses one asks the replica itself.

@@ -167,21 +167,16 @@ class replica_router final : membership_observer {
   static void appoint_newest(replica_roles& roles, const member_list& members) {
     if (roles.has_primary(members))
       invalid_option("replica_set.primary", roles.primary.value(), "is there already: promote another, or remove it");
-    if (!roles.appoint(members.members.back().id(), 0, replica_epoch::unknown))
+    if (!roles.appoint(members.members.back().id()))
       invalid_option("replica_set.epoch", roles.epochs.present(), "must be below 2^32 - 1");
   }
 
-  // How far they are is forgotten in a new epoch, but for those whose log is surely a part of the new primary's.
+  // How far they are is forgotten in a new epoch, unless it is known that nobody has anything that is lost.
   [[nodiscard]] static std::vector<std::shared_ptr<replica_record>> records_of(const replica_roles& roles,
                                                                                const member_list& members,
                                                                                const layout& before) {
     const bool same_epoch = before.epochs.present() == roles.epochs.present();
-    std::uint64_t kept = 0;
-    if (!same_epoch) {
-      kept = roles.epochs.current().begin.load(std::memory_order_relaxed);
-      if (const auto* const heir = before.find(roles.primary); kept == replica_epoch::unknown)
-        kept = heir != nullptr ? (*heir)->progress.position() : 0;
-    }
+    const std::uint64_t kept = roles.planned ? roles.epochs.current().begin.load(std::memory_order_relaxed) : 0;
     std::vector<std::shared_ptr<replica_record>> records;
     records.reserve(members.members.size());
     for (const member& each : members.members) {
