@@ -206,6 +206,18 @@ TEST_CASE("consistency_token: as text and back", "[replica][consistency_token]")
         std::chrono::nanoseconds{4997500ms}.count());
 }
 
+TEST_CASE("consistency_token: as text at the ends of time", "[replica][consistency_token]") {
+  for (const at written : {at::min(), at{}, at::max()}) {
+    for (const at now : {at::min(), at{}, at::max()}) {
+      consistency_token session;
+      session.wrote(written);
+      const auto parsed = parse_consistency_token(to_text(session, now, noon), now, noon);
+      REQUIRE(parsed);
+      CHECK(parsed->time() <= banyan::detail::session_time(now));
+    }
+  }
+}
+
 TEST_CASE("consistency_token: an epoch that only this process counts is not written", "[replica][consistency_token]") {
   consistency_token session;
   access::add(session, 100, 3, true);

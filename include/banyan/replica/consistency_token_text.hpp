@@ -72,6 +72,15 @@ class token_reader {
   return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
 }
 
+inline constexpr std::int64_t longest_token_age = 2'300'000'000'000'000;  // microseconds: 73 years
+
+/// `later - earlier`, but not above `longest`.
+[[nodiscard]] constexpr std::int64_t shorter_age(std::int64_t later, std::int64_t earlier,
+                                                 std::int64_t longest) noexcept {
+  const auto apart = static_cast<std::uint64_t>(later) - static_cast<std::uint64_t>(earlier);  // no overflow
+  return apart > static_cast<std::uint64_t>(longest) ? longest : static_cast<std::int64_t>(apart);
+}
+
 }  // namespace detail
 
 /// The token as 56 hexadecimal digits. Steady clocks mean nothing elsewhere, so its time is written as wall time; an
@@ -83,8 +92,8 @@ template <detail::point_in_time TimePoint = steady_clock::time_point>
   std::int64_t time = detail::no_wall_time;
   if (token.time() != consistency_token::no_time) {
     const std::int64_t at = detail::session_time(now);
-    const std::int64_t age = token.time() < at ? (at - token.time()) / 1000 : 0;
-    time = detail::microseconds_of(wall) - age;
+    time = detail::microseconds_of(wall) -
+           (token.time() < at ? detail::shorter_age(at, token.time(), 1000 * detail::longest_token_age) / 1000 : 0);
   }
   detail::token_writer out;
   out.put(detail::token_version);
@@ -141,12 +150,7 @@ template <detail::point_in_time TimePoint = steady_clock::time_point>
   if (time != detail::no_wall_time) {
     const std::int64_t here = detail::session_time(now);
     const std::int64_t wall_now = detail::microseconds_of(wall);
-    constexpr std::int64_t longest = std::numeric_limits<std::int64_t>::max() / 4000;  // microseconds: 73 years
-    std::int64_t age = 0;
-    if (time < wall_now) {
-      const auto apart = static_cast<std::uint64_t>(wall_now) - static_cast<std::uint64_t>(time);  // no overflow
-      age = apart > static_cast<std::uint64_t>(longest) ? longest : static_cast<std::int64_t>(apart);
-    }
+    std::int64_t age = time < wall_now ? detail::shorter_age(wall_now, time, detail::longest_token_age) : 0;
     age = age > skew.count() ? age - (skew.count() > 0 ? skew.count() : 0) : 0;
     parts.time = here < std::numeric_limits<std::int64_t>::min() + 1 + age * 1000
                      ? std::numeric_limits<std::int64_t>::min() + 1
