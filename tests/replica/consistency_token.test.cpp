@@ -116,7 +116,9 @@ TEST_CASE("consistency_token: epochs when tokens meet", "[replica][consistency_t
   // A position of an unknown epoch may be of any.
   CHECK(merged(token_of(100, 1), token_of(97, 0)) == token_of(100, 0));
   CHECK(merged(token_of(97, 0), token_of(100, 1)) == token_of(100, 0));
-  // One without a position brings no epoch.
+  // One that has seen an epoch, but no position in it.
+  CHECK(merged(token_of(0, 2), token_of(100, 1)) == token_of(100, 2));
+  // One with nothing.
   CHECK(merged(token_of(0, 0), token_of(100, 4)) == token_of(100, 4));
   CHECK(merged(token_of(100, 4), token_of(0, 0)) == token_of(100, 4));
 
@@ -145,7 +147,6 @@ TEST_CASE("consistency_token: merging is a least upper bound", "[replica][consis
   banyan::testing::random_source random{seed};
   const auto any = [&] {
     access::parts parts{.position = random.below(4), .epoch = static_cast<std::uint32_t>(random.below(4))};
-    if (parts.position == 0) parts.epoch = 0;
     if (random.below(2) == 0) {
       parts.time = static_cast<std::int64_t>(random.below(3));
       parts.bound_by_time = random.below(2) == 0;
@@ -278,7 +279,7 @@ TEST_CASE("consistency_token: whatever a forger writes is refused or harmless", 
     CHECK(token->time() < 0);
     CHECK(token->time() > consistency_token::no_time);
   }
-  CHECK(parse(forged(1, 0, 0, 77, 0, wall_now))->epoch() == 0);  // an epoch of nothing
+  CHECK(parse(forged(1, 0, 0, 77, 0, wall_now))->epoch() == 77);  // an epoch without a position
   const auto huge = parse(forged(1, 0, 0xffff, 0xffff'ffffU, ~std::uint64_t{0}, wall_now));
   REQUIRE(huge);  // for the set to judge
   CHECK(huge->position() == ~std::uint64_t{0});

@@ -44,9 +44,10 @@ template <point_in_time TimePoint>
 /// that was committed until then.
 ///
 /// A position belongs to an epoch: the reign of one primary. What a primary had acknowledged and its successor does not
-/// have is lost to all; the set then asks no more than what the successor had (`replica_set::settle`). A token that was
-/// told without an epoch (0) is compared as it is: after a loss, reads go by it to the primary until the positions have
-/// passed it. They do not wait for ever.
+/// have is lost to all; the set then asks no more than what the successor had (`replica_set::settle`). A position that
+/// was told without an epoch is compared as it is: after a loss, reads go by it to the primary until the positions have
+/// passed it. They do not wait for ever. And a process that has not heard of a new primary cannot know that it has not:
+/// so tell positions through the picks (`replica_pick::wrote`, `observed`) where there is more than one process.
 ///
 /// 24 bytes, a value: one thread at a time. All is wait-free and O(1).
 class consistency_token {
@@ -88,7 +89,7 @@ class consistency_token {
 
   /// 0: none.
   [[nodiscard]] constexpr std::uint64_t position() const noexcept { return position_; }
-  /// Of the position; 0: not known.
+  /// The latest in which it has written or seen anything; 0: not known.
   [[nodiscard]] constexpr std::uint32_t epoch() const noexcept { return epoch_; }
   /// Of the set in which it was written or read, from its name; 0: not known.
   [[nodiscard]] constexpr std::uint32_t set() const noexcept { return set_; }
@@ -111,11 +112,11 @@ class consistency_token {
   static constexpr std::uint8_t time_counts = 1;
   static constexpr std::uint8_t local_epoch = 2;
 
-  // The larger position of the later epoch: that is at least as much as either asks for. What has no epoch may be of
-  // any, so then the whole has none.
+  // The larger position, in the later epoch: that is at least as much as either asks for. A position without an epoch
+  // may be of any, so then the whole has none.
   constexpr void add(std::uint64_t position, std::uint32_t epoch, bool local) noexcept {
-    if (position == 0) return;
-    if (position_ == 0) {
+    if (position == 0 && epoch == 0) return;
+    if (position_ == 0 && epoch_ == 0) {
       epoch_ = epoch;
     } else {
       epoch_ = epoch_ == 0 || epoch == 0 ? 0 : std::max(epoch_, epoch);

@@ -145,7 +145,6 @@ template <detail::point_in_time TimePoint = steady_clock::time_point>
     return unexpected{token_error::damaged};
   if (version != detail::token_version || flags > 1) return unexpected{token_error::malformed};
   if ((flags == 1) && time == detail::no_wall_time) return unexpected{token_error::malformed};
-  if (parts.position == 0) parts.epoch = 0;
   parts.bound_by_time = flags == 1;
   if (time != detail::no_wall_time) {
     const std::int64_t here = detail::session_time(now);

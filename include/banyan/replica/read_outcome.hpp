@@ -13,7 +13,7 @@ enum class read_outcome : std::uint8_t {
   no_primary,    ///< nowhere: there is no primary, or it takes nothing
   share_spent,   ///< nowhere: no replica has it, and the primary has had its share of the reads
   other_set,     ///< nowhere: the token is of another set
-  newer_epoch,   ///< nowhere: the token has seen a primary that this set has not been told of yet
+  newer_epoch,   ///< nowhere: the token, or the primary itself, knows of an epoch that this set has not been told of
   out_of_memory  ///< nowhere: the thread's first use found no memory
 };
 

@@ -40,27 +40,36 @@ class replica_pick : public pick_token<T, Clock> {
   /// The epoch in which it was picked.
   [[nodiscard]] std::uint32_t epoch() const noexcept { return origin_.epoch; }
 
-  /// The session has written here, and the write ends at `position`. Wait-free. False, and nothing changed, when the
-  /// token is of another set.
-  bool wrote(consistency_token& session, std::uint64_t position, time_point now = Clock::now()) const noexcept {
-    if (!join(session)) return false;
-    detail::consistency_token_access::add(session, position, origin_.epoch, origin_.local_epoch);
+  /// The session has written here, and the write ends at `position`. `epoch`: of the log in which that is, where the
+  /// reply tells; 0: the one in which it was picked, which holds as long as this process hears of a new primary before
+  /// it reaches one. Wait-free. False, and nothing changed, when the token is of another set.
+  bool wrote(consistency_token& session, std::uint64_t position, time_point now = Clock::now(),
+             std::uint32_t epoch = 0) const noexcept {
+    if (!observed(session, position, epoch)) return false;
     session.wrote(0, now);
     return true;
   }
 
+  /// The session has written here, and nobody knows the position; the write was acknowledged before `now`. As above.
+  bool wrote(consistency_token& session, time_point now = Clock::now(), std::uint32_t epoch = 0) const noexcept {
+    return observed(session, now, epoch);
+  }
+
   /// The session has read here. `position`: what the member had applied when the read had ended, or later; not what was
-  /// known of it before, since it may have shown more than that. Wait-free. False as `wrote`.
-  bool observed(consistency_token& session, std::uint64_t position) const noexcept {
+  /// known of it before, since it may have shown more than that. `epoch`, and the rest, as for `wrote`.
+  bool observed(consistency_token& session, std::uint64_t position, std::uint32_t epoch = 0) const noexcept {
+    using access = detail::consistency_token_access;
     if (!join(session)) return false;
-    detail::consistency_token_access::add(session, position, origin_.epoch, origin_.local_epoch);
+    if (epoch == 0) epoch = origin_.epoch;
+    if (epoch < origin_.epoch && position > origin_.kept) position = origin_.kept;  // the rest is lost
+    access::add(session, position, epoch > origin_.epoch ? epoch : origin_.epoch, origin_.local_epoch);
     return true;
   }
 
   /// The session has read here, and nobody knows at what position; the read has ended before `now`. Its next reads go
-  /// to members that have all that was committed until then. Wait-free. False as `wrote`.
-  bool observed(consistency_token& session, time_point now = Clock::now()) const noexcept {
-    if (!join(session)) return false;
+  /// to members that have all that was committed until then. As above.
+  bool observed(consistency_token& session, time_point now = Clock::now(), std::uint32_t epoch = 0) const noexcept {
+    if (!observed(session, std::uint64_t{0}, epoch)) return false;
     session.read_at(now);
     return true;
   }

@@ -14,8 +14,9 @@ struct replica_report {
   std::optional<std::chrono::nanoseconds> lag{};
   /// Of a probe or request; goes into a moving average. Not positive: ignored.
   std::optional<std::chrono::nanoseconds> round_trip{};
-  /// `replica_set::epoch()` from before this was measured: if there is another primary since, the report is dropped. 0:
-  /// the report is of the present epoch.
+  /// The epoch of the log in which the position is, where the member knows it; else `replica_set::epoch()` from before
+  /// it was measured. Reports of an earlier epoch are dropped: a member that still follows an earlier primary may have
+  /// what is lost. 0: taken for the present one.
   std::uint32_t epoch = 0;
 };
 

@@ -121,7 +121,11 @@ class replica_set {
       return false;
     }
     const auto* const one = at->find(id);
-    if (one == nullptr || (news.epoch != 0 && news.epoch != at->epochs.present())) return false;
+    if (one == nullptr || (news.epoch != 0 && news.epoch < at->epochs.present())) return false;
+    if (news.epoch > at->epochs.present()) {
+      (*one)->progress.leave_epoch(detail::nanoseconds_of(now));
+      return false;
+    }
     const bool primary = id == at->primary_id;
     detail::progress_report mine{.position = news.position};
     if (news.lag && !primary) mine.lag = std::max<std::int64_t>(news.lag->count(), 0);
@@ -264,6 +268,7 @@ class replica_set {
   }
 
   pick from_primary(const layout& at, read_outcome how) noexcept {
+    if (at.primary && at.primary_record->progress.left_epoch()) return none(read_outcome::newer_epoch);
     if (!at.primary || !detail::try_begin_use(detail::pick_access::record(*at.primary)))
       return none(read_outcome::no_primary);
     return made_of(at, *at.primary, how);

@@ -52,7 +52,7 @@ struct replica_fitness {
 /// Whether the replica has what the read asks for and may be read from.
 [[nodiscard]] inline bool has_it(const replica_progress<>& one, const read_requirement& need,
                                  const replica_fitness& fitness, std::int64_t oldest_report) noexcept {
-  if (need.position > one.position()) return false;
+  if (one.left_epoch() || need.position > one.position()) return false;
   if (need.fresh_as_of > one.fresh_as_of()) return false;
   if (fitness.lag.out_at != lag_limits::none && one.lagging()) return false;
   return !fitness.timed() || one.reported_at() > oldest_report;

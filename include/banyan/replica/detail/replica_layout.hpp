@@ -81,8 +81,9 @@ struct replica_layout {
   std::vector<candidate> spare;  // fit, but not needed at present
   std::vector<const replica_record*> spare_records;
   std::optional<candidate> primary;  // if it takes anything at all
-  bool primary_is_fit = false;       // for reads that need not go there
-  bool has_replicas = false;         // members that are not the primary, fit or not
+  const replica_record* primary_record = nullptr;
+  bool primary_is_fit = false;  // for reads that need not go there
+  bool has_replicas = false;    // members that are not the primary, fit or not
   endpoint_id primary_id{};
   replica_epochs epochs{0};
   bool local_epochs = true;

@@ -32,7 +32,7 @@ struct lag_limits {
 /// The report with the latest time wins. A writer does the following for each word:
 ///
 ///     old = word
-///     reported_at = max(reported_at, its time);  later already? then leave: somebody knows better
+///     latest = max(latest, its time);  later already? then leave: somebody knows better
 ///     word: old -> new, if it is still old;      not? then all over again
 ///
 /// A writer that was overtaken either sees the later time, or its exchange fails, since the one who overtook it has
@@ -54,12 +54,22 @@ class alignas(cache_line_size) replica_progress {
 
   /// False when a later report has been here before; then nothing has changed. Of equal times either wins.
   bool report(const progress_report& news, std::int64_t at, const lag_limits& limits) noexcept {
-    if ((news.position || news.lag) && !raise_time(at)) return false;
-    if (news.position && !set_position(*news.position, at)) return false;
-    if (news.lag && !set_lag(*news.lag, at, limits)) return false;
+    if (news.position || news.lag) {
+      if (!raise_latest(at)) return false;
+      if (news.position && !set_position(*news.position, at)) return false;
+      if (news.lag && !set_lag(*news.lag, at, limits)) return false;
+      heard_.store(true, std::memory_order_seq_cst);
+    }
     if (news.round_trip) average_in(*news.round_trip);
     return true;
   }
+
+  /// It follows a primary of a later epoch, as of `at`: nothing that is said of this one holds any more.
+  void leave_epoch(std::int64_t at) noexcept {
+    left_.store(true, std::memory_order_seq_cst);
+    (void)raise_latest(at);
+  }
+  [[nodiscard]] bool left_epoch() const noexcept { return left_.load(std::memory_order_seq_cst); }
 
   /// What it has applied; 0: not known.
   [[nodiscard]] std::uint64_t position() const noexcept { return position_.load(std::memory_order_seq_cst); }
@@ -73,19 +83,24 @@ class alignas(cache_line_size) replica_progress {
   [[nodiscard]] bool lagging() const noexcept { return (fresh_.load(std::memory_order_seq_cst) & lagging_bit) != 0; }
 
   /// `never`: it has not.
-  [[nodiscard]] std::int64_t reported_at() const noexcept { return reported_at_.load(std::memory_order_seq_cst); }
+  [[nodiscard]] std::int64_t reported_at() const noexcept {
+    return heard_.load(std::memory_order_seq_cst) ? latest_.load(std::memory_order_seq_cst) : never;
+  }
 
   /// Moving average; 0: not known.
   [[nodiscard]] std::int64_t round_trip() const noexcept { return round_trip_.load(std::memory_order_relaxed); }
 
-  /// Begins with what another record knows, up to `position`, before anybody else sees this one.
-  void begin_with(const replica_progress& other, std::uint64_t most) noexcept {
-    round_trip_.store(other.round_trip_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  /// Begins a new epoch, before anybody else sees this one: with what was known in the epoch before, where that holds
+  /// and is not above `most`. Reports that are older than those of that epoch do not count in any case.
+  void begin_after(const replica_progress& other, bool holds, std::uint64_t most) noexcept {
+    constexpr auto relaxed = std::memory_order_relaxed;  // it is published as a whole
+    round_trip_.store(other.round_trip(), relaxed);
+    latest_.store(other.latest_.load(std::memory_order_seq_cst), relaxed);
     const std::uint64_t position = other.position();
-    if (position == 0 || position > most) return;
-    position_.store(position, std::memory_order_relaxed);  // relaxed: published as a whole
-    fresh_.store(other.fresh_.load(std::memory_order_seq_cst), std::memory_order_relaxed);
-    reported_at_.store(other.reported_at(), std::memory_order_relaxed);
+    if (!holds || other.left_epoch() || position == 0 || position > most) return;
+    position_.store(position, relaxed);
+    fresh_.store(other.fresh_.load(std::memory_order_seq_cst), relaxed);
+    heard_.store(true, relaxed);
   }
 
  private:
@@ -93,11 +108,11 @@ class alignas(cache_line_size) replica_progress {
   static constexpr std::int64_t tag_mask = lagging_bit - 1;
   static constexpr int tries = 16;
 
-  bool raise_time(std::int64_t at) noexcept {
-    std::int64_t seen = reported_at_.load(std::memory_order_seq_cst);
+  bool raise_latest(std::int64_t at) noexcept {
+    std::int64_t seen = latest_.load(std::memory_order_seq_cst);
     for (int i = 0; i < tries; ++i) {
       if (seen >= at) return seen == at;
-      if (reported_at_.compare_exchange_strong(seen, at, std::memory_order_seq_cst)) return true;
+      if (latest_.compare_exchange_strong(seen, at, std::memory_order_seq_cst)) return true;
     }
     return false;
   }
@@ -105,7 +120,7 @@ class alignas(cache_line_size) replica_progress {
   bool set_position(std::uint64_t position, std::int64_t at) noexcept {
     for (int i = 0; i < tries; ++i) {
       std::uint64_t old = position_.load(std::memory_order_seq_cst);
-      if (reported_at_.load(std::memory_order_seq_cst) > at) return false;
+      if (latest_.load(std::memory_order_seq_cst) > at) return false;
       if (position_.compare_exchange_strong(old, position, std::memory_order_seq_cst)) return true;
     }
     if (position < position_.load(std::memory_order_seq_cst)) position_.store(position, std::memory_order_seq_cst);
@@ -115,7 +130,7 @@ class alignas(cache_line_size) replica_progress {
   bool set_lag(std::int64_t lag, std::int64_t at, const lag_limits& limits) noexcept {
     for (int i = 0; i < tries; ++i) {
       std::int64_t old = fresh_.load(std::memory_order_seq_cst);
-      if (reported_at_.load(std::memory_order_seq_cst) > at) return false;
+      if (latest_.load(std::memory_order_seq_cst) > at) return false;
       if (fresh_.compare_exchange_strong(old, next(old, lag, at, limits), std::memory_order_seq_cst)) return true;
     }
     const std::int64_t last = fresh_.load(std::memory_order_seq_cst);
@@ -139,9 +154,11 @@ class alignas(cache_line_size) replica_progress {
   }
 
   Atomic<std::uint64_t> position_{0};
-  Atomic<std::int64_t> fresh_{never};  // multiple of `unit`, lagging bit, count of changes
-  Atomic<std::int64_t> reported_at_{never};
+  Atomic<std::int64_t> fresh_{never};   // multiple of `unit`, lagging bit, count of changes
+  Atomic<std::int64_t> latest_{never};  // report
   Atomic<std::int64_t> round_trip_{0};
+  Atomic<bool> heard_{false};  // anything in this epoch
+  Atomic<bool> left_{false};
 };
 
 }  // namespace banyan::detail

@@ -176,7 +176,7 @@ class replica_router final : membership_observer {
                                                                                const member_list& members,
                                                                                const layout& before) {
     const bool same_epoch = before.epochs.present() == roles.epochs.present();
-    const std::uint64_t kept = roles.planned ? roles.epochs.current().begin.load(std::memory_order_relaxed) : 0;
+    const std::uint64_t most = roles.epochs.current().begin.load(std::memory_order_relaxed);
     std::vector<std::shared_ptr<replica_record>> records;
     records.reserve(members.members.size());
     for (const member& each : members.members) {
@@ -186,7 +186,7 @@ class replica_router final : membership_observer {
         continue;
       }
       records.push_back(std::make_shared<replica_record>(each.id()));
-      if (known != nullptr) records.back()->progress.begin_with((*known)->progress, kept);
+      if (known != nullptr) records.back()->progress.begin_after((*known)->progress, roles.planned, most);
     }
     return records;
   }
@@ -207,6 +207,7 @@ class replica_router final : membership_observer {
         continue;
       }
       next.primary_id = each.id();
+      next.primary_record = next.find(each.id())->get();
       next.primary_is_fit = each.state() == health::healthy || each.state() == health::degraded;
       if (!each.draining) next.primary = pick_access::make_candidate(*each.record, each.weight, false);
     }
