@@ -292,11 +292,12 @@ class world {
     consistency_token token = token_of(who);
     static constexpr std::chrono::milliseconds bound{20};
     banyan::read_options options;
-    const std::uint64_t level = random_.below(4);
+    const std::uint64_t level = random_.below(5);
     options.consistency = level == 0   ? banyan::read_your_writes
                           : level == 1 ? banyan::monotonic_reads
                           : level == 2 ? banyan::causal
-                                       : banyan::bounded_staleness(bound);
+                          : level == 3 ? banyan::bounded_staleness(bound)
+                                       : banyan::eventual;
     session* other = nullptr;
     if (level == 2 && chance(2)) {  // a message from another session
       other = &sessions_[random_.below(sessions_.size())];

@@ -127,13 +127,13 @@ class replica_set {
       return false;
     }
     const bool primary = id == at->primary_id;
-    detail::progress_report mine{.position = news.position};
+    detail::progress_report mine{.has_position = news.position.has_value(), .position = news.position.value_or(0)};
     if (news.lag && !primary) mine.lag = std::max<std::int64_t>(news.lag->count(), 0);
     if (news.round_trip && news.round_trip->count() > 0) mine.round_trip = news.round_trip->count();
     if (!(*one)->progress.report(mine, detail::nanoseconds_of(now), router_.fitness().lag)) return false;
     if (primary) {
       if (news.epoch != 0 && news.position) at->epochs.current().primary_at(*news.position);
-    } else if (mine.round_trip) {
+    } else if (mine.round_trip != detail::progress_report::nothing) {
       router_.compare_round_trip(*at, **one);
     }
     router_.tell_waiters();
