@@ -133,7 +133,10 @@ class replica_set {
     if (!(*one)->progress.report(mine, detail::nanoseconds_of(now), router_.fitness().lag)) return false;
     if (primary) {
       if (news.epoch != 0 && news.position) at->epochs.current().primary_at(*news.position);
-    } else if (mine.round_trip != detail::progress_report::nothing) {
+    } else if (mine.has_position) {
+      at->epochs.current().replica_at(mine.position);
+    }
+    if (!primary && mine.round_trip != detail::progress_report::nothing) {
       router_.compare_round_trip(*at, **one);
     }
     router_.tell_waiters();
@@ -259,12 +262,13 @@ class replica_set {
                           const pick_request& request, time_point now) noexcept {
     using selection = detail::replica_selection<Policy>;
     detail::cluster_terms& terms = router_.terms();
-    pick_context context = detail::pick_access::make_context(request, readers_.of(thread.index()).sequence,
-                                                             terms.stripe_of(thread), &read_clock);
+    detail::replica_reader& reader = readers_.of(thread.index());
+    pick_context context =
+        detail::pick_access::make_context(request, reader.sequence, terms.stripe_of(thread), &read_clock);
     detail::pick_access::set_now(context, detail::nanoseconds_of(now));
     const typename selection::terms given{terms, router_.slow_start(), router_.fitness(), router_.farthest(),
                                           options_.balance.avoid_strictly};
-    return selection{given, need, detail::nanoseconds_of(now), thread, context}.pick(at, router_.policy());
+    return selection{given, need, detail::nanoseconds_of(now), thread, reader, context}.pick(at, router_.policy());
   }
 
   pick from_primary(const layout& at, read_outcome how) noexcept {

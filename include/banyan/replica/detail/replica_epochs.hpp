@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <banyan/core/cache_line.hpp>
+
 namespace banyan::detail {
 
 /// The reign of one primary. Its positions begin where its own log was when it took over; what another log had beyond
@@ -25,8 +27,24 @@ struct replica_epoch {
     begin.compare_exchange_strong(none, position, std::memory_order_relaxed);
   }
 
+  /// A replica has applied `position`. Wait-free: where it cannot be noted in a few steps, anything may have been.
+  void replica_at(std::uint64_t position) noexcept {
+    std::uint64_t seen = furthest_.load(std::memory_order_seq_cst);
+    for (int i = 0; i < 16; ++i) {
+      if (seen >= position) return;
+      if (furthest_.compare_exchange_strong(seen, position, std::memory_order_seq_cst)) return;
+    }
+    furthest_.store(unknown, std::memory_order_seq_cst);
+  }
+
+  /// No replica has applied more. seq_cst, as in `replica_progress`: one that waits does not miss what it waits for.
+  [[nodiscard]] std::uint64_t furthest() const noexcept { return furthest_.load(std::memory_order_seq_cst); }
+
   std::uint32_t number;
   std::atomic<std::uint64_t> begin;  // at most; set once
+
+ private:
+  alignas(cache_line_size) std::atomic<std::uint64_t> furthest_{0};
 };
 
 /// The epochs that are remembered, the present one last.

@@ -46,7 +46,8 @@ struct replica_record {
 /// Anything may be read there; whoever uses one asks the replica itself.
 class found_replicas {
  public:
-  static constexpr std::uint32_t size = 8;
+  static constexpr std::uint32_t size = 32;
+  static constexpr std::uint32_t looked_at = 8;  // by one read
   static constexpr std::uint32_t none = pick_context::none;
 
   found_replicas() noexcept {

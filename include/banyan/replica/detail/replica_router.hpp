@@ -198,6 +198,7 @@ class replica_router final : membership_observer {
     next.epochs = roles.epochs;
     next.local_epochs = roles.local_epochs;
     next.records = records_of(roles, *members, before);
+    for (const auto& each : next.records) next.epochs.current().replica_at(each->progress.position());
     member_list replicas;
     replicas.zones = members->zones;
     const bool may_warm_up = slow_start_.window.count() > 0;

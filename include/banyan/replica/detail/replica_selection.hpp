@@ -20,9 +20,22 @@
 namespace banyan::detail {
 
 /// What a thread keeps for its reads. The first threads have one each; all others share one.
-struct alignas(cache_line_size) replica_reader {
+class alignas(cache_line_size) replica_reader {
+ public:
   thread_sequence sequence;
   std::atomic<std::uint32_t> reads{0};
+
+  /// Draws have hardly ever led to anybody lately: do without.
+  [[nodiscard]] bool draws_are_hopeless() const noexcept { return misses_.load(std::memory_order_relaxed) >= hopeless; }
+  void drawn(bool found) noexcept {
+    const std::uint32_t misses = misses_.load(std::memory_order_relaxed);
+    if (found && misses != 0) misses_.store(misses / 2, std::memory_order_relaxed);
+    if (!found && misses < hopeless) misses_.store(misses + 1, std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr std::uint32_t hopeless = 8;
+  std::atomic<std::uint32_t> misses_{0};  // draws in a row, about; of several threads where they share one
 };
 
 class replica_readers {
@@ -55,8 +68,9 @@ class replica_readers {
   std::atomic<std::uint32_t> started_{0};
 };
 
-/// One read's way through a layout: the policy is asked a few times; when it names nobody who has what is asked for,
-/// those that earlier reads have found are, then everybody in turn.
+/// One read's way through a layout. The policy is asked; when it names nobody who has what is asked for, the less busy
+/// of two that have it is taken: as drawn, else of those that earlier reads have found; at last everybody is asked in
+/// turn.
 template <class Policy>
 class replica_selection {
  public:
@@ -72,11 +86,12 @@ class replica_selection {
   };
 
   replica_selection(const terms& given, const read_requirement& need, std::int64_t now,
-                    hazard_domain::thread_record& thread, pick_context& context) noexcept
+                    hazard_domain::thread_record& thread, replica_reader& reader, pick_context& context) noexcept
       : given_{given},
         need_{need},
         oldest_report_{given.fitness.timed() ? time_before(now, given.fitness.timeout) : replica_progress<>::never},
         thread_{thread},
+        reader_{reader},
         context_{context} {}
 
   /// The replica, its use counted; null when there is none.
@@ -84,7 +99,10 @@ class replica_selection {
     if (now.groups.empty()) return nullptr;
     const std::size_t first = now.groups.size() == 1 ? 0 : draw(now.groups);
     const group& from = now.groups[first];
-    for (;;) {
+    // With a key, the policy says who is next; without, it would name those again that have nothing to do, and they
+    // have nothing to do because they have not what is asked for.
+    const bool bound = context_.request().key || context_.request().cookie;
+    for (std::uint32_t left = bound ? tries_with_key : 1;;) {
       const std::uint32_t choice = policy.choose(from.table, from.candidates, context_);
       if (choice == pick_context::none) break;
       const candidate& one = from.candidates[choice];
@@ -92,8 +110,9 @@ class replica_selection {
         if constexpr (requires { policy.settled(one, context_); }) policy.settled(one, context_);
         return &one;
       }
-      if (!pick_access::refuse(context_, choice) || context_.attempt() >= tries) break;
+      if (--left == 0 || !pick_access::refuse(context_, choice)) break;
     }
+    if (need_.position > now.epochs.current().furthest()) return nullptr;
     const candidate* const one = pick_another(now, first);
     if constexpr (requires { policy.settled(*one, context_); }) {
       if (one != nullptr) policy.settled(*one, context_);
@@ -102,7 +121,8 @@ class replica_selection {
   }
 
  private:
-  static constexpr std::uint32_t tries = 3;
+  static constexpr std::uint32_t tries_with_key = 4;
+  static constexpr std::uint32_t draws = 8;
   static constexpr std::uint64_t look_afresh = 64;  // one read of so many goes through all, though others were found
 
   [[nodiscard]] bool has(const replica_record& one) const noexcept {
@@ -162,7 +182,13 @@ class replica_selection {
   [[gnu::noinline]] const candidate* pick_another(const layout& now, std::size_t first) noexcept {
     const std::uint64_t drawn = context_();
     const group& from = now.groups[first];
-    if (drawn % look_afresh != 0) {
+    const bool afresh = drawn % look_afresh == 0;
+    if (afresh || !reader_.draws_are_hopeless()) {
+      const candidate* const one = less_busy_of_drawn(from);
+      reader_.drawn(one != nullptr);
+      if (one != nullptr) return one;
+    }
+    if (!afresh) {
       if (const candidate* const one = less_busy_of_found(from, static_cast<std::uint32_t>(drawn >> 32))) return one;
     }
     second_best_ = nullptr;
@@ -181,14 +207,29 @@ class replica_selection {
     return nullptr;
   }
 
-  // Of two, as far as there are two.
+  // Of two that have it, as far as a few draws find two.
+  const candidate* less_busy_of_drawn(const group& from) noexcept {
+    std::uint64_t random = 0;
+    return less_busy_of(from, draws, [&](std::uint32_t i) noexcept {
+      random = i % 2 == 0 ? context_() : random << 32;
+      return static_cast<std::uint32_t>(((random >> 32) * from.candidates.size()) >> 32);
+    });
+  }
+
+  // The same of those that were found before.
   const candidate* less_busy_of_found(const group& from, std::uint32_t start) noexcept {
+    return less_busy_of(from, found_replicas::looked_at,
+                        [&](std::uint32_t i) noexcept { return from.found->at(start + i); });
+  }
+
+  template <class Place>
+  const candidate* less_busy_of(const group& from, std::uint32_t count, Place place_of) noexcept {
     const candidate* one = nullptr;
-    for (std::uint32_t i = 0; i < found_replicas::size; ++i) {
-      const std::uint32_t place = from.found->at(start + i);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t place = place_of(i);
       if (place >= from.candidates.size()) continue;
       const candidate& other = from.candidates[place];
-      if (&other == one || !qualifies(*from.records[place]) || avoided(other)) continue;
+      if (&other == one || !qualifies(*from.records[place]) || !welcome(other)) continue;
       if (one != nullptr) {
         const auto of_one = static_cast<float>(context_.in_flight(*one) + 1);
         const auto of_other = static_cast<float>(context_.in_flight(other) + 1);
@@ -222,6 +263,7 @@ class replica_selection {
   const read_requirement& need_;
   std::int64_t oldest_report_;
   hazard_domain::thread_record& thread_;
+  replica_reader& reader_;
   pick_context& context_;
   const candidate* second_best_ = nullptr;  // outside the latency window
   const candidate* third_best_ = nullptr;   // to be avoided
