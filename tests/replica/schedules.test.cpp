@@ -14,6 +14,7 @@
 #include <banyan/replica/replica_set.hpp>
 
 #include "support/catch.hpp"
+#include "support/interleavings.hpp"
 #include "support/seed.hpp"
 
 /// What the levels of consistency promise, on a simulated replication: nodes with logs, that lag, crash, are cut off,
@@ -372,7 +373,8 @@ TEST_CASE("replica_set: ten thousand schedules of lags, crashes, partitions, res
   CAPTURE(seed);
   random_source seeds{seed};
   tally results;
-  for (int i = 0; i < 10'000 && results.violation.empty(); ++i) {
+  constexpr std::size_t schedules = BANYAN_INTERLEAVINGS ? 10'000 : 2'000;  // fewer under the sanitizers
+  for (std::size_t i = 0; i < schedules && results.violation.empty(); ++i) {
     const std::uint64_t each = seeds();
     world{each, results}.run(60 + each % 64);
     if (!results.violation.empty()) UNSCOPED_INFO("schedule " << i << ", seed " << each);
@@ -381,8 +383,8 @@ TEST_CASE("replica_set: ten thousand schedules of lags, crashes, partitions, res
   // And all of it was there.
   INFO(results.reads << " reads, " << results.from_replicas << " from replicas, " << results.failovers << " failovers, "
                      << results.lost << " writes lost");
-  CHECK(results.reads > 50'000);
+  CHECK(results.reads > 5 * schedules);
   CHECK(results.from_replicas * 3 > results.reads);
-  CHECK(results.failovers > 5'000);
-  CHECK(results.lost > 1'000);
+  CHECK(2 * results.failovers > schedules);
+  CHECK(10 * results.lost > schedules);
 }

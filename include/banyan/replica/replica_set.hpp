@@ -52,15 +52,12 @@ namespace banyan {
 template <class T, balance_policy Policy, class Clock = steady_clock>
 class replica_set {
  public:
-  using value_type = T;
-  using policy_type = Policy;
-  using clock = Clock;
   using time_point = typename Clock::time_point;
   using pick = replica_pick<T, Clock>;
 
   /// Throws `std::invalid_argument` when an option is out of its range, what the policy throws, and `std::bad_alloc`.
   explicit replica_set(const replica_set_options& options = {}, Policy policy = Policy{})
-      : options_{checked(options)},
+      : options_{(check(options), options)},
         set_{number_of(options.name)},
         members_{options.cluster},
         router_{detail::cluster_access::roster(members_), std::move(policy), options_, members_.slow_start()},
@@ -117,9 +114,7 @@ class replica_set {
   /// that id, a later report has come before, or the epoch is not the present one. O(log n).
   bool report(endpoint_id id, const replica_report& news, time_point now = Clock::now()) noexcept {
     const auto at = router_.try_read();
-    if (!at) [[unlikely]] {
-      return false;
-    }
+    if (!at) return false;
     const auto* const one = at->find(id);
     if (one == nullptr || (news.epoch != 0 && news.epoch < at->epochs.present())) return false;
     if (news.epoch > at->epochs.present()) {
@@ -127,9 +122,7 @@ class replica_set {
       return false;
     }
     const bool primary = id == at->primary_id;
-    detail::progress_report mine{.has_position = news.position.has_value(), .position = news.position.value_or(0)};
-    if (news.lag && !primary) mine.lag = std::max<std::int64_t>(news.lag->count(), 0);
-    if (news.round_trip && news.round_trip->count() > 0) mine.round_trip = news.round_trip->count();
+    const detail::progress_report mine = detail::progress_of(news, primary);
     if (!(*one)->progress.report(mine, detail::nanoseconds_of(now), router_.fitness().lag)) return false;
     if (primary) {
       if (news.epoch != 0 && news.position) at->epochs.current().primary_at(*news.position);
@@ -147,9 +140,7 @@ class replica_set {
   /// nobody else can take it.
   [[nodiscard]] pick write() noexcept {
     auto at = router_.try_read();
-    if (!at) [[unlikely]] {
-      return none(read_outcome::out_of_memory);
-    }
+    if (!at) return none(read_outcome::out_of_memory);
     return from_primary(*at, read_outcome::primary);
   }
 
@@ -159,16 +150,14 @@ class replica_set {
   [[nodiscard]] pick read(const consistency_token& session, const read_options& options = {},
                           time_point now = Clock::now()) noexcept {
     auto at = router_.try_read();
-    if (!at) [[unlikely]] {
-      return none(read_outcome::out_of_memory);
-    }
+    if (!at) return none(read_outcome::out_of_memory);
     const std::uint32_t thread = at.thread().index();
     if (readers_.count(thread)) budget_.bring();
     detail::read_requirement need;
     const read_outcome asked =
         detail::requirement_of(options.consistency, session, set_, at->epochs, detail::nanoseconds_of(now), need);
     if (asked == read_outcome::replica && need.replicas) [[likely]] {
-      if (const candidate* const one = select(*at, at.thread(), need, options.request, now)) [[likely]] {
+      if (const candidate* const one = select(at, need, options.request, now)) [[likely]] {
         return made_of(*at, *one, read_outcome::replica);
       }
       const std::chrono::nanoseconds wait = options.wait.value_or(options_.wait);
@@ -237,16 +226,14 @@ class replica_set {
   using router = detail::replica_router<Policy>;
   using layout = typename router::layout;
 
-  static const replica_set_options& checked(const replica_set_options& options) {
-    check(options);
-    return options;
-  }
-
   static std::uint16_t number_of(std::string_view name) noexcept {
     return name.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>(1 + hash_of(name) % 0xffffU);
   }
 
-  static std::int64_t read_clock() { return detail::nanoseconds_of(Clock::now()); }
+  read_outcome requirement_of(const layout& at, const consistency_token& session, const read_options& options,
+                              time_point now, detail::read_requirement& need) const noexcept {
+    return detail::requirement_of(options.consistency, session, set_, at.epochs, detail::nanoseconds_of(now), need);
+  }
 
   pick none(read_outcome why) const noexcept { return pick{why, {}, {.set = set_}}; }
 
@@ -258,17 +245,11 @@ class replica_set {
     return pick{how, detail::token_access::make<T, Clock>(detail::pick_access::record(one)), origin};
   }
 
-  const candidate* select(const layout& at, hazard_domain::thread_record& thread, const detail::read_requirement& need,
-                          const pick_request& request, time_point now) noexcept {
-    using selection = detail::replica_selection<Policy>;
-    detail::cluster_terms& terms = router_.terms();
-    detail::replica_reader& reader = readers_.of(thread.index());
-    pick_context context =
-        detail::pick_access::make_context(request, reader.sequence, terms.stripe_of(thread), &read_clock);
-    detail::pick_access::set_now(context, detail::nanoseconds_of(now));
-    const typename selection::terms given{terms, router_.slow_start(), router_.fitness(), router_.farthest(),
-                                          options_.balance.avoid_strictly};
-    return selection{given, need, detail::nanoseconds_of(now), thread, reader, context}.pick(at, router_.policy());
+  template <class Pin>
+  BANYAN_ALWAYS_INLINE const candidate* select(Pin& at, const detail::read_requirement& need,
+                                               const pick_request& request, time_point now) noexcept {
+    return router_.select(*at, at.thread(), readers_.of(at.thread().index()), need, request,
+                          detail::nanoseconds_of(now));
   }
 
   pick from_primary(const layout& at, read_outcome how) noexcept {
@@ -289,30 +270,21 @@ class replica_set {
 
   BANYAN_COLD pick waited(const consistency_token& session, const read_options& options, time_point began,
                           std::chrono::nanoseconds wait) noexcept {
-    const auto start = steady_clock::now();
-    const auto longest = steady_clock::time_point::max() - start;
-    const auto deadline = start + std::min<steady_clock::duration>(wait, longest);
-    router_.begin_waiting();
-    struct end {
-      router& of;
-      ~end() { of.end_waiting(); }
-    } const at_the_end{router_};
+    typename router::waiting one{router_, wait};
     for (;;) {
-      const std::uint32_t seen = router_.arrivals();
-      const auto elapsed = steady_clock::now() - start;
+      one.look();
       {
         auto at = router_.try_read();
         if (!at) return none(read_outcome::out_of_memory);
-        const time_point now = began + std::chrono::duration_cast<typename time_point::duration>(elapsed);
+        const time_point now = began + std::chrono::duration_cast<typename time_point::duration>(one.elapsed());
         detail::read_requirement need;
-        const read_outcome asked =
-            detail::requirement_of(options.consistency, session, set_, at->epochs, detail::nanoseconds_of(now), need);
+        const read_outcome asked = requirement_of(*at, session, options, now, need);
         if (asked != read_outcome::replica) return otherwise(*at, asked, options);
-        if (const candidate* const one = select(*at, at.thread(), need, options.request, now))
-          return made_of(*at, *one, read_outcome::replica);
-        if (steady_clock::now() >= deadline) return otherwise(*at, asked, options);
+        if (const candidate* const found = select(at, need, options.request, now))
+          return made_of(*at, *found, read_outcome::replica);
+        if (one.over()) return otherwise(*at, asked, options);
       }
-      router_.wait_for_arrival(seen, deadline);
+      one.wait();
     }
   }
 

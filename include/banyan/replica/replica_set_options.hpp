@@ -53,12 +53,14 @@ inline void check(const replica_set_options& options) {
     invalid_option("replica_set_options.max_lag", options.max_lag->count(), "must be positive (nanoseconds)");
   if (!(options.resume_at >= 0 && options.resume_at <= 1))
     invalid_option("replica_set_options.resume_at", options.resume_at, "must be from 0 to 1");
-  if (options.report_timeout && options.report_timeout->count() <= 0)
+  if (options.report_timeout && options.report_timeout->count() <= 0) {
     invalid_option("replica_set_options.report_timeout", options.report_timeout->count(),
                    "must be positive (nanoseconds)");
-  if (options.latency_window && options.latency_window->count() < 0)
+  }
+  if (options.latency_window && options.latency_window->count() < 0) {
     invalid_option("replica_set_options.latency_window", options.latency_window->count(),
                    "must not be negative (nanoseconds)");
+  }
   if (options.wait.count() < 0)
     invalid_option("replica_set_options.wait", options.wait.count(), "must not be negative (nanoseconds)");
   if (!(options.primary_share >= 0 && options.primary_share <= 1))

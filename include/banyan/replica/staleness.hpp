@@ -47,9 +47,10 @@ inline void check_max_staleness(std::chrono::nanoseconds bound, std::chrono::nan
                                 std::chrono::nanoseconds floor = std::chrono::seconds{90}) {
   if (bound < floor)
     invalid_option("max_staleness", bound.count(), "must be at least the floor, 90 s by default (nanoseconds)");
-  if (bound < interval + idle_write_period)
+  if (bound < interval + idle_write_period) {
     invalid_option("max_staleness", bound.count(),
                    "must be at least the interval and the idle write period together (nanoseconds)");
+  }
 }
 
 /// A moving average of round trips: the first one, then a fifth of each further. O(1), wait-free.

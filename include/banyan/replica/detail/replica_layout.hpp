@@ -16,6 +16,7 @@
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/replica/detail/replica_epochs.hpp>
 #include <banyan/replica/detail/replica_progress.hpp>
+#include <banyan/replica/replica_report.hpp>
 #include <banyan/replica/replica_status.hpp>
 
 namespace banyan::detail {
@@ -27,6 +28,14 @@ struct replica_record {
   endpoint_id id;
   replica_progress<> progress;
 };
+
+/// A report as the record takes it.
+[[nodiscard]] inline progress_report progress_of(const replica_report& news, bool primary) noexcept {
+  progress_report mine{.has_position = news.position.has_value(), .position = news.position.value_or(0)};
+  if (news.lag && !primary) mine.lag = news.lag->count() < 0 ? 0 : news.lag->count();
+  if (news.round_trip && news.round_trip->count() > 0) mine.round_trip = news.round_trip->count();
+  return mine;
+}
 
 /// The record as its users see it at `now`.
 [[nodiscard]] inline replica_status status_of(const replica_record& one, bool primary, std::int64_t now) {

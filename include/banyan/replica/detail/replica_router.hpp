@@ -20,12 +20,11 @@
 #include <banyan/cluster/cluster.hpp>
 #include <banyan/core/cache_line.hpp>
 #include <banyan/core/detail/signal.hpp>
-#include <banyan/core/process_seed.hpp>
 #include <banyan/core/published.hpp>
-#include <banyan/replica/detail/fallback_budget.hpp>
 #include <banyan/replica/detail/read_requirement.hpp>
 #include <banyan/replica/detail/replica_layout.hpp>
 #include <banyan/replica/detail/replica_roles.hpp>
+#include <banyan/replica/detail/replica_selection.hpp>
 #include <banyan/replica/replica_set_options.hpp>
 
 namespace banyan::detail {
@@ -56,14 +55,12 @@ class replica_router final : membership_observer {
   [[nodiscard]] auto read() const { return layout_.read(); }
   [[nodiscard]] auto try_read() const noexcept { return layout_.try_read(); }
   [[nodiscard]] const replica_fitness& fitness() const noexcept { return fitness_; }
-  [[nodiscard]] const slow_start_options& slow_start() const noexcept { return slow_start_; }
-  [[nodiscard]] cluster_terms& terms() const noexcept { return *terms_; }
   [[nodiscard]] Policy& policy() noexcept { return policy_; }
 
   /// Adds a member by `add()`, which calls the cluster, and makes it the primary in the same step.
   template <class Add>
   auto join_as_primary(Add add) {
-    const own_change change{*this, nullptr};
+    const own_change change{*this};
     return add();
   }
 
@@ -71,11 +68,24 @@ class replica_router final : membership_observer {
   template <class Edit>
   bool change_roles(Edit edit) {
     std::optional<replica_roles> next;
-    const own_change change{*this, &next};
+    const own_change change{*this};
     return roster_->change([&](member_list& list) {
-      next = roles_;
+      wanted_ = &next.emplace(roles_);
       return edit(*next, static_cast<const member_list&>(list));
     });
+  }
+
+  /// The replica for one read, its use counted; null when none has what it needs. `now`: the caller's, so policies do
+  /// not read a clock.
+  BANYAN_ALWAYS_INLINE const candidate* select(const layout& at, hazard_domain::thread_record& thread,
+                                               replica_reader& reader, const read_requirement& need,
+                                               const pick_request& request, std::int64_t now) noexcept {
+    using selection = replica_selection<Policy>;
+    pick_context context =
+        pick_access::make_context(request, reader.sequence, terms_->stripe_of(thread), [] { return std::int64_t{0}; });
+    pick_access::set_now(context, now);
+    const typename selection::terms given{*terms_, slow_start_, fitness_, farthest(), balance_.avoid_strictly};
+    return selection{given, need, now, thread, reader, context}.pick(at, policy_);
   }
 
   // Reports.
@@ -106,14 +116,30 @@ class replica_router final : membership_observer {
     return nearest > replica_fitness::none - fitness_.window ? replica_fitness::none : nearest + fitness_.window;
   }
 
-  // Waiting.
+  /// One read that waits for a report, at most until a deadline.
+  class waiting {
+   public:
+    waiting(replica_router& router, std::chrono::nanoseconds longest) noexcept : router_{router} {
+      const auto most = steady_clock::time_point::max() - start_;
+      deadline_ = start_ + (longest < most ? std::chrono::duration_cast<steady_clock::duration>(longest) : most);
+      router_.waiting_.fetch_add(1, std::memory_order_seq_cst);  // as in tell_waiters
+    }
+    waiting(const waiting&) = delete;
+    waiting& operator=(const waiting&) = delete;
+    ~waiting() { router_.waiting_.fetch_sub(1, std::memory_order_seq_cst); }
 
-  [[nodiscard]] std::uint32_t arrivals() const noexcept { return arrivals_.seen(); }
-  void wait_for_arrival(std::uint32_t seen, steady_clock::time_point deadline) noexcept {
-    arrivals_.wait_until(seen, deadline);
-  }
-  void begin_waiting() noexcept { waiting_.fetch_add(1, std::memory_order_seq_cst); }  // as in tell_waiters
-  void end_waiting() noexcept { waiting_.fetch_sub(1, std::memory_order_seq_cst); }
+    /// Then the caller looks for what it needs; what comes after this ends the next `wait`.
+    void look() noexcept { seen_ = router_.arrivals_.seen(); }
+    void wait() noexcept { router_.arrivals_.wait_until(seen_, deadline_); }
+    [[nodiscard]] std::chrono::nanoseconds elapsed() const noexcept { return steady_clock::now() - start_; }
+    [[nodiscard]] bool over() const noexcept { return steady_clock::now() >= deadline_; }
+
+   private:
+    replica_router& router_;
+    steady_clock::time_point start_ = steady_clock::now();
+    steady_clock::time_point deadline_;
+    std::uint32_t seen_ = 0;
+  };
 
  private:
   class next_layout final : public pending_change {
@@ -136,9 +162,8 @@ class replica_router final : membership_observer {
   // While it lives, the change that this thread makes to the cluster is ours.
   class own_change {
    public:
-    own_change(replica_router& router, const std::optional<replica_roles>* wanted)
-        : router_{router}, one_at_a_time_{router.changing_} {
-      router_.wanted_ = wanted;
+    explicit own_change(replica_router& router) : router_{router}, one_at_a_time_{router.changing_} {
+      router_.wanted_ = nullptr;
       router_.changer_.store(std::this_thread::get_id(), std::memory_order_seq_cst);
     }
     own_change(const own_change&) = delete;
@@ -155,7 +180,7 @@ class replica_router final : membership_observer {
     const auto before = layout_.read();
     if (changer_.load(std::memory_order_seq_cst) == std::this_thread::get_id()) {
       if (wanted_ != nullptr) {
-        roles = **wanted_;
+        roles = *wanted_;
       } else {
         appoint_newest(roles, *members);
       }
@@ -250,8 +275,8 @@ class replica_router final : membership_observer {
   balancer_options balance_;
   replica_roles roles_;  // under the roster's lock
   std::mutex changing_;
-  std::atomic<std::thread::id> changer_{};                // who holds `changing_`
-  const std::optional<replica_roles>* wanted_ = nullptr;  // that thread's only
+  std::atomic<std::thread::id> changer_{};  // who holds `changing_`
+  const replica_roles* wanted_ = nullptr;   // that thread's only; null: it adds the primary
   Policy policy_;
   alignas(cache_line_size) published<layout> layout_;
   alignas(cache_line_size) std::atomic<std::int64_t> nearest_{replica_fitness::none};

@@ -209,10 +209,16 @@ class replica_selection {
 
   // Of two that have it, as far as a few draws find two.
   const candidate* less_busy_of_drawn(const group& from) noexcept {
+    const auto size = static_cast<std::uint32_t>(from.candidates.size());
+    if (size <= draws) {  // all of them, then, from any place on
+      const auto start = static_cast<std::uint32_t>(((context_() >> 32) * size) >> 32);
+      return less_busy_of(from, size,
+                          [&](std::uint32_t i) noexcept { return start + i < size ? start + i : start + i - size; });
+    }
     std::uint64_t random = 0;
     return less_busy_of(from, draws, [&](std::uint32_t i) noexcept {
       random = i % 2 == 0 ? context_() : random << 32;
-      return static_cast<std::uint32_t>(((random >> 32) * from.candidates.size()) >> 32);
+      return static_cast<std::uint32_t>(((random >> 32) * size) >> 32);
     });
   }
 
