@@ -33,7 +33,8 @@ double nanoseconds_each(int times, Function function) {
 }
 
 template <class Policy>
-void compare(const char* policy, std::size_t replicas, const char* who, std::size_t eligible) {
+void compare(const char* policy, std::size_t replicas, const char* who, std::size_t eligible,
+             const banyan::consistency_level& level = banyan::read_your_writes) {
   const auto now = banyan::steady_clock::now();
   banyan::cluster<int> plain;
   for (std::size_t i = 0; i < replicas; ++i) plain.add(static_cast<int>(i));
@@ -49,7 +50,7 @@ void compare(const char* policy, std::size_t replicas, const char* who, std::siz
   }
   banyan::consistency_token session;
   session.read_at(100);
-  const banyan::read_options options{.consistency = banyan::read_your_writes};
+  const banyan::read_options options{.consistency = level};
   std::uint64_t elsewhere = 0;
   const auto pick = [&] {
     auto token = balancer.pick({}, now);
@@ -101,6 +102,7 @@ void compare_all(const char* policy) {
     compare<Policy>(policy, replicas, "half", (replicas + 1) / 2);
     compare<Policy>(policy, replicas, "one", 1);
     compare<Policy>(policy, replicas, "none", 0);
+    compare<Policy>(policy, replicas, "none, by time", 0, banyan::bounded_staleness(0ms));
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include <banyan/balance/power_of_two.hpp>
 #include <banyan/balance/random_choice.hpp>
+#include <banyan/balance/rendezvous_affinity.hpp>
 #include <banyan/core/clock.hpp>
 #include <banyan/replica/replica_set.hpp>
 
@@ -235,6 +236,54 @@ TEST_CASE("replica_set: the caller's zone first, then anybody who has it", "[rep
   users.report(far, {.position = 11}, at{});
   CHECK(places(users, wrote(10), refusing, at{}) == std::set<endpoint_id>{near});
   CHECK(places(users, wrote(11), refusing, at{}) == std::set<endpoint_id>{far});
+}
+
+TEST_CASE("replica_set: those that have it share the reads, however few of many they are", "[replica][replica_set]") {
+  for (const std::size_t few : {std::size_t{2}, std::size_t{10}, std::size_t{100}}) {
+    banyan::replica_set<int, banyan::power_of_two, test_clock> users{seeded()};
+    (void)users.add_primary(0);
+    std::map<endpoint_id, int> reads;
+    for (std::size_t i = 0; i < 200; ++i) {
+      const endpoint_id id = users.add_replica(static_cast<int>(i));
+      const bool has = i % (200 / few) == 0;
+      users.report(id, {.position = has ? 10U : 9U}, at{});
+      if (has) reads[id] = 0;
+    }
+    REQUIRE(reads.size() == few);
+    constexpr int count = 40'000;
+    for (int i = 0; i < count; ++i) {
+      const auto r = users.read(wrote(10), refusing, at{});
+      const auto one = reads.find(r.id());
+      if (one != reads.end()) ++one->second;
+    }
+    int sum = 0;
+    for (const auto& [id, each] : reads) {
+      sum += each;
+      CHECK(each * static_cast<int>(few) > count / 4);
+      CHECK(each * static_cast<int>(few) < count * 4);
+    }
+    CHECK(sum == count);
+  }
+}
+
+TEST_CASE("replica_set: with a key, reads go on to whom the policy names next", "[replica][replica_set]") {
+  banyan::replica_set<int, banyan::rendezvous_affinity, test_clock> users{seeded()};
+  (void)users.add_primary(0);
+  std::vector<endpoint_id> ids;
+  for (int i = 0; i < 6; ++i) ids.push_back(users.add_replica(i));
+  for (const endpoint_id id : ids) users.report(id, {.position = 10}, at{1s});
+  const auto of_key = [&](std::uint64_t key, std::uint64_t position) {
+    return users.read(wrote(position), {.consistency = banyan::causal, .request = {.key = key}}, at{1s}).id();
+  };
+  for (std::uint64_t key = 0; key < 50; ++key) {
+    const endpoint_id home = of_key(key, 10);
+    CHECK(of_key(key, 10) == home);
+    for (const endpoint_id id : ids) users.report(id, {.position = id == home ? 10U : 11U}, at{2s});
+    const endpoint_id next = of_key(key, 11);
+    CHECK(next != home);
+    for (int i = 0; i < 10; ++i) CHECK(of_key(key, 11) == next);
+    for (const endpoint_id id : ids) users.report(id, {.position = 10}, at{2s});
+  }
 }
 
 TEST_CASE("replica_set: whom the cluster takes out is not read from", "[replica][replica_set]") {
