@@ -62,7 +62,7 @@ class token_reader {
   std::size_t at_ = 0;
 };
 
-[[nodiscard]] constexpr int hex_digit(char c) noexcept {
+[[nodiscard]] constexpr int token_digit(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   return -1;
@@ -127,8 +127,8 @@ template <detail::point_in_time TimePoint = steady_clock::time_point>
   std::array<char, detail::token_bytes> bytes{};
   if (text.size() != 2 * bytes.size()) return unexpected{token_error::malformed};
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const int high = detail::hex_digit(text[2 * i]);
-    const int low = detail::hex_digit(text[2 * i + 1]);
+    const int high = detail::token_digit(text[2 * i]);
+    const int low = detail::token_digit(text[2 * i + 1]);
     if (high < 0 || low < 0) return unexpected{token_error::malformed};
     bytes[i] = static_cast<char>(high * 16 + low);
   }
