@@ -10,6 +10,7 @@
 #include <banyan/hashing.hpp>
 #include <banyan/limit.hpp>
 #include <banyan/pool.hpp>
+#include <banyan/replica.hpp>
 #include <banyan/session.hpp>
 #include <banyan/shard.hpp>
 #include <banyan/version.hpp>
