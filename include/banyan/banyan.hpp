@@ -10,5 +10,6 @@
 #include <banyan/hashing.hpp>
 #include <banyan/limit.hpp>
 #include <banyan/pool.hpp>
+#include <banyan/replica.hpp>
 #include <banyan/shard.hpp>
 #include <banyan/version.hpp>
