@@ -29,7 +29,7 @@ struct failover_actions {
   /// Makes a replica the primary; true when it is, and has applied all that it had received. Required.
   std::function<bool(endpoint_id replica, std::uint32_t epoch)> promote{};
   /// Sends clients to the new primary: `replica_set::promote`, an address, a record. Required.
-  std::function<bool(endpoint_id primary, endpoint_id before, std::uint32_t epoch)> repoint{};
+  std::function<bool(const failover_handover& to)> repoint{};
   /// Makes a node a replica of the primary, whatever it was: of another, a primary that comes back with writes that
   /// nobody else has. Required.
   std::function<bool(endpoint_id node, endpoint_id primary, std::uint32_t epoch)> follow{};

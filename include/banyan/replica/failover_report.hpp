@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <string_view>
 
 #include <banyan/cluster/endpoint_id.hpp>
@@ -60,11 +61,22 @@ struct failover_report {
   std::uint64_t position = 0;  ///< where one belongs to it
 };
 
+/// A new primary, for those who send clients there.
+struct failover_handover {
+  endpoint_id primary{};
+  endpoint_id before{};     ///< the primary until now
+  std::uint32_t epoch = 0;  ///< the new one
+  /// How far its log went when it was chosen; what the old primary had beyond that is lost. None: not known, when it
+  /// was chosen by an earlier process.
+  std::optional<std::uint64_t> position{};
+  bool planned = false;  ///< nothing is lost, and no replica has more than it
+};
+
 /// What has to outlive the process that runs a failover, so that another can go on. See `failover_actions::save`.
 struct failover_record {
   std::uint32_t epoch = 1;                          ///< of the primary; grows with each failover
-  failover_phase phase = failover_phase::watching;  ///< watching, fencing, promoting or repointing
-  endpoint_id primary{};                            ///< while watching; else the old one, to be fenced
+  failover_phase phase = failover_phase::watching;  ///< watching, stopping, fencing, promoting or repointing
+  endpoint_id primary{};                            ///< watching, stopping; else the old one, to be fenced
   endpoint_id candidate{};                          ///< in promoting and repointing
   friend bool operator==(const failover_record&, const failover_record&) = default;
 };

@@ -24,12 +24,15 @@ namespace banyan::detail {
 ///     fencing -> draining -> choosing -> promoting -> repointing -> watching
 ///     promoting -> fencing -> choosing           epoch + 1; all attempts failed, so the candidate is fenced
 ///
-///     watching -> stopping -> draining -> catching_up -> fencing -> promoting -> repointing -> watching      (planned)
-///     stopping, draining, catching_up -> watching      something failed, or took too long: writes are let go on
+///     watching -> stopping                       epoch + 1; planned
+///     stopping -> draining -> catching_up -> fencing -> promoting -> repointing -> watching        epoch + 1 at
+///     fencing stopping, draining, catching_up -> watching      epoch + 1; failed, or took too long: writes are let go
+///     on
 ///
 /// Each step is an action that can be repeated, and is, until it succeeds. A record is saved before fencing (with the
 /// new epoch), promoting (with the candidate), re-pointing and watching are entered: whoever takes over from it repeats
-/// the step that it names. Saving that is refused means that another is in charge, and ends it all.
+/// the step that it names. The same before stopping: whoever takes over from there lets writes go on. Saving that is
+/// refused means that another is in charge, and ends it all.
 ///
 /// While watching there are duties besides: replicas that do not follow the primary yet, writes to be let go on.
 class failover_machine {
@@ -51,6 +54,10 @@ class failover_machine {
     for (const endpoint_id each : replicas) add_replica(each);
     switch (record.phase) {
       case failover_phase::watching:
+        break;
+      case failover_phase::stopping:
+        ++epoch_;
+        to_resume_ = true;
         break;
       case failover_phase::promoting:
         candidate_ = record.candidate;
@@ -172,12 +179,14 @@ class failover_machine {
   }
 
   bool order(action what, endpoint_id node, endpoint_id other = {}) {
-    return orders_.issue({0, what, node, other, epoch_, {}}, in(options_.timeout));
+    failover_order made{.action = what, .node = node, .other = other, .epoch = epoch_};
+    if (what == action::repoint) made.handover = {primary_, old_primary_, epoch_, handed_position_, handed_planned_};
+    return orders_.issue(made, in(options_.timeout));
   }
   // Now, or when it is time to try again. One that cannot be ordered, as the one before still runs, has failed again.
   void repeat(action what, endpoint_id node, endpoint_id other = {}) {
     if (!orders_.pending(what, node) && now_ >= retry_at_ && !order(what, node, other)) {
-      settle({0, what, node, other, epoch_, {}}, {});
+      settle({.action = what, .node = node, .other = other, .epoch = epoch_}, {});
     }
     wake_ = std::min(wake_, retry_at_ > now_ ? retry_at_ : never);
   }
@@ -205,16 +214,15 @@ class failover_machine {
       case failover_phase::promoting:
         return repeat(action::promote, candidate_);
       case failover_phase::repointing:
-        return repeat(action::repoint, primary_, old_primary_);
+        return repeat(action::repoint, primary_);
     }
   }
 
   void act_saving() {
-    // A switchover whose record cannot be kept: writes have been stopped for long enough. The record may have been kept
-    // all the same, so one that says otherwise is due.
-    if (planned_ && saving_for_ == failover_phase::fencing && out_of_time()) {
+    // A switchover whose record cannot be kept: writes have been stopped for long enough.
+    const bool can_abort = saving_for_ == failover_phase::stopping || saving_for_ == failover_phase::fencing;
+    if (planned_ && can_abort && out_of_time()) {
       saving_ = false;
-      to_save_ = true;
       return;
     }
     if (!orders_.pending(action::save, primary_) && now_ >= retry_at_ && !order_save(saving_for_)) {
@@ -227,14 +235,17 @@ class failover_machine {
     if (next == failover_phase::fencing) record.primary = fence_target_;
     if (next == failover_phase::repointing) record.primary = old_primary_;
     if (next != failover_phase::watching) record.candidate = candidate_;
-    return orders_.issue({0, action::save, primary_, {}, epoch_, record}, in(options_.timeout));
+    return orders_.issue({.action = action::save, .node = primary_, .epoch = epoch_, .record = record},
+                         in(options_.timeout));
   }
 
   void act_watching() {
     if (planned_) {
       report(event::switch_started, primary_);
       deadline_ = in(options_.switchover_timeout);
-      return enter(failover_phase::stopping);
+      to_save_ = false;
+      new_epoch();
+      return save_and_enter(failover_phase::stopping);
     }
     if (forced_) return begin_failover();
     if (!failures_.suspect(now_)) {
@@ -280,6 +291,8 @@ class failover_machine {
     ++epoch_;
     loss_accepted_ = false;
     candidate_ = {};
+    handed_position_.reset();
+    handed_planned_ = false;
     members_.forget_positions();
   }
 
@@ -293,7 +306,7 @@ class failover_machine {
     report(event::aborted, primary_);
     planned_ = false;
     to_resume_ = true;
-    candidate_ = {};
+    new_epoch();  // so that an order to stop writes that comes late is refused
     failures_.clear();
     enter(failover_phase::watching);
   }
@@ -320,8 +333,11 @@ class failover_machine {
       report(event::caught_up, each.id, *each.position);
       fence_target_ = primary_;
       const endpoint_id chosen = each.id;
+      const std::uint64_t position = *each.position;
       new_epoch();
       candidate_ = chosen;
+      handed_position_ = position;
+      handed_planned_ = true;
       return save_and_enter(failover_phase::fencing);
     }
     if (now_ >= retry_at_) {
@@ -368,6 +384,7 @@ class failover_machine {
                                       [this](endpoint_id id) { return orders_.busy(id); });
     if (made.best) {
       candidate_ = made.best;
+      handed_position_ = made.position;
       report(event::chosen, made.best, made.position);
       return save_and_enter(failover_phase::promoting);
     }
@@ -401,6 +418,7 @@ class failover_machine {
       case action::resume_writes:
         if (!done) return try_again();
         to_resume_ = false;
+        to_save_ = has_.save;  // only now: until then, whoever took over had to let writes go on
         return report(event::writes_resumed, primary_);
       case action::drain:
         if (!done) return try_again();
@@ -505,7 +523,9 @@ class failover_machine {
   endpoint_id old_primary_;  // of the last promotion
   endpoint_id candidate_;
   endpoint_id fence_target_;
-  endpoint_id switch_to_;  // none: whoever catches up first
+  endpoint_id switch_to_;                         // none: whoever catches up first
+  std::optional<std::uint64_t> handed_position_;  // of the candidate
+  bool handed_planned_ = false;
   std::optional<std::uint64_t> goal_;
   std::uint64_t last_known_ = 0;
   std::uint32_t attempts_ = 0;

@@ -31,9 +31,10 @@ struct failover_order {
   std::uint64_t number = 0;
   failover_action action{};
   endpoint_id node{};
-  endpoint_id other{};  // the primary that a replica is to follow; the one before, when it is re-pointed
+  endpoint_id other{};  // the primary that a replica is to follow
   std::uint32_t epoch = 0;
-  failover_record record{};  // of `save`
+  failover_record record{};      // of `save`
+  failover_handover handover{};  // of `repoint`
 };
 
 enum class failover_result : std::uint8_t { done, refused, failed };  // failed: threw, or never ran

@@ -91,7 +91,7 @@ struct failover_run {
     case failover_action::promote:
       return said(actions.promote(order.node, order.epoch));
     case failover_action::repoint:
-      return said(actions.repoint(order.node, order.other, order.epoch));
+      return said(actions.repoint(order.handover));
     case failover_action::follow:
       return said(actions.follow(order.node, order.other, order.epoch));
   }
