@@ -17,15 +17,16 @@ namespace banyan {
 /// The epoch says in whose name: a node that has done something for a later epoch must refuse an earlier one.
 struct failover_actions {
   /// How far the primary is; nothing, or an exception, when it does not work as one. Required.
-  std::function<std::optional<std::uint64_t>(endpoint_id primary)> probe{};
+  std::function<std::optional<failover_position>(endpoint_id primary)> probe{};
   /// Whether others, such as its replicas, see that it is down as well. Optional: without it, probes alone decide.
   std::function<bool(endpoint_id primary)> confirm{};
   /// Makes sure that the node takes no writes any more, now and after a restart: stops its process or machine, takes
   /// its address or its lease away. True only when that is certain. Required.
   std::function<bool(endpoint_id node, std::uint32_t epoch)> fence{};
   /// How far a replica's copy of the log goes, received rather than applied; in a switchover also the primary's. It
-  /// must not grow any more by what a fenced primary still had under way. Required.
-  std::function<std::optional<std::uint64_t>(endpoint_id node)> position{};
+  /// must not grow any more by what a fenced primary still had under way. Without histories, a node that is not known
+  /// to follow the present primary is no candidate: its log may have parted. Required.
+  std::function<std::optional<failover_position>(endpoint_id node)> position{};
   /// Makes a replica the primary; true when it is, and has applied all that it had received. Required.
   std::function<bool(endpoint_id replica, std::uint32_t epoch)> promote{};
   /// Sends clients to the new primary: `replica_set::promote`, an address, a record. Required.
@@ -38,9 +39,10 @@ struct failover_actions {
   std::function<bool(endpoint_id primary, std::uint32_t epoch)> resume_writes{};
   /// Whether nothing is under way at the old primary any more; asked again until it is so. Optional.
   std::function<bool(endpoint_id before)> drain{};
-  /// Keeps the record where a later process finds it. False: refused, as another is in charge (a compare-and-set on a
-  /// lease or on the epoch is a good way). Optional: without it, a failover does not survive its process.
-  std::function<bool(const failover_record& record)> save{};
+  /// Keeps the record where a later process finds it: compares and sets. True when what was kept is `before` (or
+  /// nothing, the first time) or already `record`, and `record` is kept now. False otherwise: another one is in charge.
+  /// Optional: without it, a failover does not survive its process, and nothing keeps two of its kind apart.
+  std::function<bool(const failover_record& record, const failover_record& before)> save{};
 };
 
 }  // namespace banyan

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -9,6 +10,19 @@
 #include <banyan/cluster/endpoint_id.hpp>
 
 namespace banyan {
+
+/// How far a node's log goes. Logs part when a primary is replaced that had more than its successor; so positions count
+/// only within one history: the number of the branch that the log ends in, such as PostgreSQL's timeline, or the epoch
+/// of the primary that wrote its end. The later history goes further. 0: not known.
+struct failover_position {
+  constexpr failover_position() noexcept = default;
+  constexpr explicit(false) failover_position(std::uint64_t at, std::uint32_t in_history = 0) noexcept
+      : history{in_history}, position{at} {}
+
+  std::uint32_t history = 0;
+  std::uint64_t position = 0;
+  friend constexpr auto operator<=>(const failover_position&, const failover_position&) noexcept = default;
+};
 
 /// Where a failover stands. See `failover`.
 enum class failover_phase : std::uint8_t {
@@ -78,6 +92,7 @@ struct failover_record {
   failover_phase phase = failover_phase::watching;  ///< watching, stopping, fencing, promoting or repointing
   endpoint_id primary{};                            ///< watching, stopping; else the old one, to be fenced
   endpoint_id candidate{};                          ///< in promoting and repointing
+  bool settled = true;                              ///< all others are replicas of the primary; else they are made so
   friend bool operator==(const failover_record&, const failover_record&) = default;
 };
 

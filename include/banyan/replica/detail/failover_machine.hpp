@@ -31,8 +31,10 @@ namespace banyan::detail {
 ///
 /// Each step is an action that can be repeated, and is, until it succeeds. A record is saved before fencing (with the
 /// new epoch), promoting (with the candidate), re-pointing and watching are entered: whoever takes over from it repeats
-/// the step that it names. The same before stopping: whoever takes over from there lets writes go on. Saving that is
-/// refused means that another is in charge, and ends it all.
+/// the step that it names, under an epoch of its own. The same before stopping: whoever takes over from there lets
+/// writes go on. Saving compares and sets: a record that comes late from an earlier process finds another than it
+/// expects. When it is refused, another is in charge, and that ends it all. A record of which nobody knows whether it
+/// was kept is saved again before the next.
 ///
 /// While watching there are duties besides: replicas that do not follow the primary yet, writes to be let go on.
 class failover_machine {
@@ -50,28 +52,21 @@ class failover_machine {
         has_{has},
         failures_{options.probes, options.failures, options.probe_interval.count() * 2 * options.probes},
         epoch_{record.epoch},
-        primary_{record.primary} {
+        primary_{record.primary},
+        saved_{record} {
     for (const endpoint_id each : replicas) add_replica(each);
-    switch (record.phase) {
-      case failover_phase::watching:
-        break;
-      case failover_phase::stopping:
-        ++epoch_;
-        to_resume_ = true;
-        break;
-      case failover_phase::promoting:
-        candidate_ = record.candidate;
-        enter(failover_phase::promoting);
-        break;
-      case failover_phase::repointing:
-        take_over(record.candidate);
-        enter(failover_phase::repointing);
-        break;
-      default:
-        candidate_ = record.candidate;  // of a planned switchover, which had caught up
-        fence_target_ = primary_;
-        enter(failover_phase::fencing);
+    for (failover_member& each : members_.all()) each.to_follow = !record.settled;
+    if (record.phase == failover_phase::watching) return;
+    // What the process before has under way is in the name of an earlier epoch.
+    ++epoch_;
+    if (record.phase == failover_phase::stopping) {
+      to_resume_ = true;
+      return;
     }
+    candidate_ = record.candidate;  // when fencing: of a planned switchover, which had caught up
+    fence_target_ = primary_;
+    if (record.phase == failover_phase::repointing) take_over(record.candidate);
+    save_and_enter(record.phase);
   }
 
   void advance(std::int64_t now) {
@@ -219,9 +214,8 @@ class failover_machine {
   }
 
   void act_saving() {
-    // A switchover whose record cannot be kept: writes have been stopped for long enough.
-    const bool can_abort = saving_for_ == failover_phase::stopping || saving_for_ == failover_phase::fencing;
-    if (planned_ && can_abort && out_of_time()) {
+    // Once the record of fencing may have been kept, there is no way back either: another may go on from it.
+    if (planned_ && saving_for_ == failover_phase::stopping && out_of_time()) {
       saving_ = false;
       return;
     }
@@ -231,12 +225,18 @@ class failover_machine {
     wake_ = std::min(wake_, retry_at_ > now_ ? retry_at_ : never);
   }
   bool order_save(failover_phase next) {
-    failover_record record{epoch_, next, primary_, {}};
+    failover_record record{epoch_, next, primary_, {}, next <= failover_phase::stopping && members_.all_follow()};
     if (next == failover_phase::fencing) record.primary = fence_target_;
     if (next == failover_phase::repointing) record.primary = old_primary_;
-    if (next != failover_phase::watching) record.candidate = candidate_;
-    return orders_.issue({.action = action::save, .node = primary_, .epoch = epoch_, .record = record},
-                         in(options_.timeout));
+    if (next == failover_phase::fencing || next == failover_phase::promoting || next == failover_phase::repointing)
+      record.candidate = candidate_;
+    failover_order made{.action = action::save, .node = primary_, .epoch = epoch_};
+    made.record = uncertain_.value_or(record);
+    made.before = saved_;
+    if (!orders_.issue(made, in(options_.timeout))) return false;
+    uncertain_ = made.record;
+    wanted_ = record;
+    return true;
   }
 
   void act_watching() {
@@ -329,11 +329,15 @@ class failover_machine {
     if (!goal_) return repeat(action::position, primary_);
     for (const failover_member& each : members_.all()) {
       if (switch_to_ && each.id != switch_to_) continue;
-      if (!each.position || *each.position < *goal_ || orders_.busy(each.id)) continue;
-      report(event::caught_up, each.id, *each.position);
+      // Of the same history: another one may be longer and have other things in it.
+      if (!each.position || each.to_follow || each.position->history != goal_->history || *each.position < *goal_ ||
+          orders_.busy(each.id)) {
+        continue;
+      }
+      report(event::caught_up, each.id, each.position->position);
       fence_target_ = primary_;
       const endpoint_id chosen = each.id;
-      const std::uint64_t position = *each.position;
+      const std::uint64_t position = each.position->position;
       new_epoch();
       candidate_ = chosen;
       handed_position_ = position;
@@ -384,14 +388,14 @@ class failover_machine {
                                       [this](endpoint_id id) { return orders_.busy(id); });
     if (made.best) {
       candidate_ = made.best;
-      handed_position_ = made.position;
-      report(event::chosen, made.best, made.position);
+      handed_position_ = made.position.position;
+      report(event::chosen, made.best, made.position.position);
       return save_and_enter(failover_phase::promoting);
     }
     if (made.worth_waiting) {
       wake_ = std::min(wake_, until);
     } else if (orders_.next_deadline() == never && !std::exchange(told_, true)) {
-      report(event::waiting, {}, made.position);
+      report(event::waiting, {}, made.position.position);
     }
   }
 
@@ -444,7 +448,7 @@ class failover_machine {
   }
   void try_again() noexcept { retry_at_ = in(options_.retry_interval); }
 
-  void settle_position(endpoint_id node, bool done, std::uint64_t position) {
+  void settle_position(endpoint_id node, bool done, const failover_position& position) {
     if (node == primary_) {  // planned
       if (!done) return abort();
       goal_ = position;
@@ -465,12 +469,12 @@ class failover_machine {
       if (!std::exchange(told_, true)) report(event::not_saved, primary_);
       save_at_ = in(options_.retry_interval);
       if (saving_) try_again();
-    } else if (saving_) {
-      saving_ = false;
-      enter(saving_for_);
-    } else {
-      to_save_ = false;
+      return;
     }
+    saved_ = *std::exchange(uncertain_, std::nullopt);
+    if (saved_ != wanted_) return;  // it was another one's turn
+    to_save_ = false;
+    if (std::exchange(saving_, false)) enter(saving_for_);
   }
 
   void settle_promote(bool done) {
@@ -494,7 +498,7 @@ class failover_machine {
     members_.replace(id, old_primary_);
     planned_ = forced_ = false;
     switch_to_ = {};
-    last_known_ = 0;
+    last_known_ = {};
     failures_.clear();
     probe_at_ = before_time;
   }
@@ -505,7 +509,9 @@ class failover_machine {
     report(done ? event::follows : event::does_not_follow, node);
     one->to_follow = !done;
     one->follow_at = in(options_.retry_interval);
-    if (members_.all_follow()) report(event::finished, primary_);
+    if (!members_.all_follow()) return;
+    to_save_ = has_.save;
+    report(event::finished, primary_);
   }
 
   static constexpr std::int64_t before_time = std::numeric_limits<std::int64_t>::min();
@@ -524,10 +530,13 @@ class failover_machine {
   endpoint_id candidate_;
   endpoint_id fence_target_;
   endpoint_id switch_to_;                         // none: whoever catches up first
+  failover_record saved_;                         // as far as is known
+  std::optional<failover_record> uncertain_;      // perhaps saved
+  failover_record wanted_{};                      // the next
   std::optional<std::uint64_t> handed_position_;  // of the candidate
   bool handed_planned_ = false;
-  std::optional<std::uint64_t> goal_;
-  std::uint64_t last_known_ = 0;
+  std::optional<failover_position> goal_;
+  failover_position last_known_{};
   std::uint32_t attempts_ = 0;
 
   bool changed_ = false;  // look again

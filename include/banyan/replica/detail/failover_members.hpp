@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <banyan/cluster/endpoint_id.hpp>
+#include <banyan/replica/failover_report.hpp>
 
 namespace banyan::detail {
 
@@ -16,7 +17,7 @@ struct failover_member {
   endpoint_id id{};
   bool to_follow = false;  // is not yet known to be a replica of the primary
   std::int64_t follow_at = std::numeric_limits<std::int64_t>::min();
-  std::optional<std::uint64_t> position{};
+  std::optional<failover_position> position{};
   std::uint32_t failures = 0;  // promotions that did not come to be
 };
 
@@ -25,15 +26,15 @@ class failover_members {
  public:
   struct rules {
     std::uint32_t acknowledgements = 0;  // 0 as well when losing some has been accepted
-    std::uint64_t last_known = 0;        // of the primary
+    failover_position last_known{};      // of the primary
     std::uint64_t max_loss = 0;
     bool patient = false;  // would rather wait for all to answer
     bool any = false;      // whoever has answered will do
   };
   struct choice {
-    endpoint_id best{};          // none: nobody yet
-    std::uint64_t position = 0;  // its own; without one, the most that is known
-    bool worth_waiting = false;  // enough have answered, the rest may be better
+    endpoint_id best{};            // none: nobody yet
+    failover_position position{};  // its own; without one, the most that is known
+    bool worth_waiting = false;    // enough have answered, the rest may be better
   };
 
   [[nodiscard]] std::vector<failover_member>& all() noexcept { return members_; }
@@ -68,13 +69,13 @@ class failover_members {
     std::size_t answers = 0;
     choice made;
     for (const failover_member& each : members_) {
-      if (!each.position) continue;
+      if (!comparable(each)) continue;
       ++answers;
       made.position = std::max(made.position, *each.position);
     }
     const failover_member* best = nullptr;
     for (const failover_member& each : members_) {
-      if (!each.position || busy(each.id)) continue;
+      if (!comparable(each) || busy(each.id)) continue;
       if (by.acknowledgements > 0 && *each.position < made.position) continue;
       if (best == nullptr || each.failures < best->failures ||
           (each.failures == best->failures && *each.position > *best->position)) {
@@ -84,7 +85,7 @@ class failover_members {
     if (best == nullptr) return made;
     const std::size_t k = by.acknowledgements;
     const std::size_t needed = k == 0 || k > members_.size() ? 1 : members_.size() - k + 1;
-    const bool too_far = by.last_known > *best->position && by.last_known - *best->position > by.max_loss;
+    const bool too_far = loss(by.last_known, *best->position) > by.max_loss;
     if (!by.any) {
       if (answers < needed || too_far) return made;
       if (answers < members_.size() && by.patient) {
@@ -98,6 +99,16 @@ class failover_members {
   }
 
  private:
+  // A log of which nobody knows whether it is part of the primary's cannot be compared with those that are.
+  [[nodiscard]] static bool comparable(const failover_member& each) noexcept {
+    return each.position && (!each.to_follow || each.position->history != 0);
+  }
+  // Across histories it can be anything.
+  [[nodiscard]] static std::uint64_t loss(const failover_position& known, const failover_position& has) noexcept {
+    if (has >= known) return 0;
+    return has.history == known.history ? known.position - has.position : std::numeric_limits<std::uint64_t>::max();
+  }
+
   std::vector<failover_member> members_;
 };
 

@@ -34,6 +34,7 @@ struct failover_order {
   endpoint_id other{};  // the primary that a replica is to follow
   std::uint32_t epoch = 0;
   failover_record record{};      // of `save`
+  failover_record before{};      // of `save`
   failover_handover handover{};  // of `repoint`
 };
 
@@ -41,7 +42,7 @@ enum class failover_result : std::uint8_t { done, refused, failed };  // failed:
 
 struct failover_answer {
   failover_result result = failover_result::failed;
-  std::uint64_t position = 0;  // of `probe` and `position`
+  failover_position position{};  // of `probe` and `position`
 };
 
 /// The orders that are out. An order is pending until its answer, or until it is given up: because it took too long, or

@@ -67,9 +67,12 @@ struct failover_run {
 
 /// Does what an order says.
 [[nodiscard]] inline failover_answer perform(const failover_actions& actions, const failover_order& order) {
-  const auto said = [](bool yes) { return failover_answer{yes ? failover_result::done : failover_result::refused, 0}; };
-  const auto told = [](std::optional<std::uint64_t> position) {
-    return failover_answer{position ? failover_result::done : failover_result::refused, position.value_or(0)};
+  const auto said = [](bool yes) {
+    return failover_answer{yes ? failover_result::done : failover_result::refused, {}};
+  };
+  const auto told = [](std::optional<failover_position> position) {
+    return failover_answer{position ? failover_result::done : failover_result::refused,
+                           position.value_or(failover_position{})};
   };
   switch (order.action) {
     case failover_action::probe:
@@ -85,7 +88,7 @@ struct failover_run {
     case failover_action::position:
       return told(actions.position(order.node));
     case failover_action::save:
-      return said(actions.save(order.record));
+      return said(actions.save(order.record, order.before));
     case failover_action::fence:
       return said(actions.fence(order.node, order.epoch));
     case failover_action::promote:
