@@ -59,10 +59,7 @@ class failover_machine {
     if (record.phase == failover_phase::watching) return;
     // What the process before has under way is in the name of an earlier epoch.
     ++epoch_;
-    if (record.phase == failover_phase::stopping) {
-      to_resume_ = true;
-      return;
-    }
+    to_resume_ = record.phase == failover_phase::stopping;
     candidate_ = record.candidate;  // when fencing: of a planned switchover, which had caught up
     fence_target_ = primary_;
     if (record.phase == failover_phase::repointing) take_over(record.candidate);
@@ -167,7 +164,7 @@ class failover_machine {
   }
   // Keeps the record, then goes on to `next`. Without the action at once.
   void save_and_enter(failover_phase next) {
-    if (!has_.save) return enter(next);
+    if (!has_.save) return enter(to_resume_ ? failover_phase::watching : next);
     saving_ = true;
     saving_for_ = next;
     begin_step();
@@ -474,7 +471,9 @@ class failover_machine {
     saved_ = *std::exchange(uncertain_, std::nullopt);
     if (saved_ != wanted_) return;  // it was another one's turn
     to_save_ = false;
-    if (std::exchange(saving_, false)) enter(saving_for_);
+    // With writes to be let go on: they are not to be stopped once more. That the record is this process's own comes
+    // first, so that none of an earlier process can say any more that a replica has all that was written.
+    if (std::exchange(saving_, false)) enter(to_resume_ ? failover_phase::watching : saving_for_);
   }
 
   void settle_promote(bool done) {
