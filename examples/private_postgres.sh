@@ -77,14 +77,16 @@ make_folder() {
 
 make_primary() {
   $as_server "$bin/initdb" -D "$(data "$1")" -U banyan -A scram-sha-256 --pwfile="$folder/password" -E UTF8 \
-    --locale=C --no-sync >>"$folder/log" 2>&1
+    --locale=C --no-sync >>"$folder/log" 2>&1 || return 1
+  # Hint bits in the log make rewinding possible; in the file, as the recovery before it reads nothing else.
+  echo "wal_log_hints = on" >>"$(data "$1")/postgresql.conf"
 }
 
-# Hint bits in the log make rewinding possible. Replicas look for their primary again ten times a second.
+# Replicas look for their primary again ten times a second.
 start() {
   $as_server "$bin/pg_ctl" -D "$(data "$1")" -l "$folder/server$1" -w -t 30 \
     -o "-c listen_addresses=127.0.0.1 -p $(port "$1") -k $folder -c max_connections=50 -c shared_buffers=16MB -c fsync=off \
--c cluster_name=s$1 -c wal_log_hints=on -c wal_keep_size=64MB -c wal_retrieve_retry_interval=100ms" \
+-c cluster_name=s$1 -c wal_keep_size=64MB -c wal_retrieve_retry_interval=100ms" \
     start </dev/null >/dev/null 2>&1
 }
 

@@ -447,7 +447,7 @@ class failover_machine {
 
   void settle_position(endpoint_id node, bool done, const failover_position& position) {
     if (node == primary_) {  // planned
-      if (!done) return abort();
+      if (!done) return try_again();
       goal_ = position;
       retry_at_ = now_;
     } else if (failover_member* const one = members_.find(node); one != nullptr && done) {
