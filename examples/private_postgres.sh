@@ -1,12 +1,16 @@
 #!/bin/sh
-# A PostgreSQL server for one program alone. Told what to do by lines on its input, answers each by a line:
-#   start   starts the server                 -> ok CONNECTION-STRING
-#   kill    kill -9 of all its processes      -> ok
+# PostgreSQL servers for one program alone: one, or a primary and its streaming replicas. Told what to do by lines on its
+# input, answers each by a line. Servers are numbered; one that is not named is 0.
+#   start [N]        starts server N, which is made if need be (as a primary of its own)  -> ok CONNECTION-STRING
+#   follow N M       starts server N as a replica of M: what it was before is rewound or  -> ok CONNECTION-STRING
+#                    copied anew; its name for synchronous_standby_names is sN
+#   kill [N]         kill -9 of all its processes                                         -> ok
+#   stop [N]         a clean stop: its replicas get everything it has written             -> ok
 # or "error ...", or "skipped: ..." where there is no PostgreSQL, or nobody to run it as. At the end of its input, so also
-# when that program was killed, the server is stopped and its files are removed.
+# when that program was killed, the servers are stopped and their files are removed.
 #
-# The server listens on the loopback interface only and asks for a password that is drawn anew each time. It does not
-# wait for the disk: what it knows outlives its processes, but would not outlive the machine.
+# The servers listen on the loopback interface only and ask for a password that is drawn anew each time. They do not
+# wait for the disk: what they know outlives their processes, but would not outlive the machine.
 set -u
 trap '' INT HUP TERM PIPE # these reach the program as well, and what is here to do then comes with the end of the input
 
@@ -25,13 +29,15 @@ elif [ "$(id -u)" = 0 ]; then
 fi
 
 folder=
-port=
 answer() { echo "$*" 2>/dev/null || exit 1; } # fails when the program is gone
-pid() { head -n 1 "$folder/data/postmaster.pid" 2>/dev/null; }
+data() { echo "$folder/data$1"; }
+pid() { head -n 1 "$(data "$1")/postmaster.pid" 2>/dev/null; }
+port() { cat "$folder/port$1"; }
+connection() { echo "host=127.0.0.1 port=$(port "$1") user=banyan password=$password dbname=postgres"; }
 
-# All processes of the server, the first one's children included: one of them left alive would keep a new server out.
+# All processes of a server, the first one's children included: one of them left alive would keep a new server out.
 kill_all() {
-  first=$(pid)
+  first=$(pid "$1")
   [ -n "$first" ] || return 0
   all="$first $(ps -o pid= --ppid "$first")"
   # shellcheck disable=SC2086 # numbers
@@ -41,60 +47,105 @@ kill_all() {
   done
   # Where nobody reaps orphans, as in many containers, the dead process keeps its number, and a new server would take it
   # for alive.
-  rm -f "$folder/data/postmaster.pid" "$folder"/.s.PGSQL.*
+  rm -f "$(data "$1")/postmaster.pid" "$folder"/.s.PGSQL."$(port "$1")"*
+}
+
+stop() { # server, how
+  $as_server "$bin/pg_ctl" -D "$(data "$1")" -m "$2" -w -t 10 stop >>"$folder/log" 2>&1
 }
 
 clean_up() {
   [ -n "$folder" ] || return 0
-  $as_server "$bin/pg_ctl" -D "$folder/data" -m immediate -w -t 10 stop >/dev/null 2>&1 || kill_all
+  for file in "$folder"/data*/postmaster.pid; do
+    [ -e "$file" ] || continue
+    server=${file%/postmaster.pid}
+    server=${server##*/data}
+    stop "$server" immediate || kill_all "$server"
+  done
   rm -rf "$folder"
 }
 trap clean_up EXIT
 
 make_folder() {
+  [ -z "$folder" ] || return 0
   folder=$(mktemp -d "${TMPDIR:-/tmp}/banyan-postgres.XXXXXX") || return 1
   password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
   printf '%s\n' "$password" >"$folder/password" && chmod 600 "$folder/password" || return 1
   [ -z "$as_server" ] || chown -R postgres "$folder" || return 1
   cd "$folder" || return 1
-  $as_server "$bin/initdb" -D "$folder/data" -U banyan -A scram-sha-256 --pwfile="$folder/password" -E UTF8 \
-    --locale=C --no-sync >"$folder/log" 2>&1
 }
 
-# The port is drawn from below those that the system gives to clients, so that nobody has taken it when a server that
-# was killed comes back.
-draw_port() { port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000)); }
+make_primary() {
+  $as_server "$bin/initdb" -D "$(data "$1")" -U banyan -A scram-sha-256 --pwfile="$folder/password" -E UTF8 \
+    --locale=C --no-sync >>"$folder/log" 2>&1 || return 1
+  # Hint bits in the log make rewinding possible; in the file, as the recovery before it reads nothing else.
+  echo "wal_log_hints = on" >>"$(data "$1")/postgresql.conf"
+}
 
+# Replicas look for their primary again ten times a second.
 start() {
-  $as_server "$bin/pg_ctl" -D "$folder/data" -l "$folder/data/log" -w -t 30 \
-    -o "-c listen_addresses=127.0.0.1 -p $port -k $folder -c max_connections=50 -c shared_buffers=16MB -c fsync=off" \
+  $as_server "$bin/pg_ctl" -D "$(data "$1")" -l "$folder/server$1" -w -t 30 \
+    -o "-c listen_addresses=127.0.0.1 -p $(port "$1") -k $folder -c max_connections=50 -c shared_buffers=16MB -c fsync=off \
+-c cluster_name=s$1 -c wal_keep_size=64MB -c wal_retrieve_retry_interval=100ms" \
     start </dev/null >/dev/null 2>&1
 }
 
+# Ports are drawn from below those that the system gives to clients, so that nobody has taken it when a server that was
+# killed comes back.
 first_start() {
-  make_folder || return 1
   for _ in 1 2 3 4 5; do
-    draw_port
-    start && return 0
+    echo $((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000)) >"$folder/port$1"
+    start "$1" && return 0
   done
   return 1
 }
 
-while read -r command; do
+# With a port that worked, a server comes back at it.
+start_any() {
+  if [ -e "$folder/port$1" ]; then start "$1"; else first_start "$1"; fi
+}
+
+start_primary() {
+  make_folder || return 1
+  [ -e "$(data "$1")" ] || make_primary "$1" || return 1
+  start_any "$1"
+}
+
+# Rewinding takes what the server has beyond the other's history away from it, which a copy would cost much more to do
+# for a large one. It needs a server that still has its files, and the log since the two parted.
+follow() {
+  [ -n "$folder" ] || return 1
+  stop "$1" fast || kill_all "$1"
+  if [ -e "$(data "$1")" ]; then
+    $as_server "$bin/pg_rewind" -D "$(data "$1")" --source-server="$(connection "$2")" -R --no-sync \
+      >>"$folder/log" 2>&1 && start_any "$1" && return 0
+    stop "$1" immediate
+    rm -rf "$(data "$1")"
+  fi
+  $as_server "$bin/pg_basebackup" -D "$(data "$1")" -d "$(connection "$2")" -R -X stream -c fast --no-sync \
+    --no-manifest >>"$folder/log" 2>&1 || return 1
+  start_any "$1"
+}
+
+while read -r command server other; do
   if [ -n "$reason" ]; then
     answer "skipped: $reason"
     continue
   fi
+  server=${server:-0}
   case $command in
-    start)
-      if if [ -z "$folder" ]; then first_start; else start; fi; then
-        answer "ok host=127.0.0.1 port=$port user=banyan password=$password dbname=postgres"
+    start | follow)
+      if if [ "$command" = follow ]; then follow "$server" "$other"; else start_primary "$server"; fi; then
+        answer "ok $(connection "$server")"
       else
-        answer "error PostgreSQL does not start: $(cat "$folder/log" "$folder/data/log" 2>/dev/null | tail -n 3 | tr '\n' ' ')"
+        answer "error PostgreSQL does not start: $(cat "$folder/log" "$folder/server$server" 2>/dev/null | tail -n 3 | tr '\n' ' ')"
       fi
       ;;
+    stop)
+      if stop "$server" fast; then answer ok; else answer "error PostgreSQL does not stop"; fi
+      ;;
     kill)
-      kill_all
+      kill_all "$server"
       answer ok
       ;;
     *) answer "error unknown: $command" ;;
