@@ -1,12 +1,24 @@
 #pragma once
 
-/// Reads from replicas that are fresh enough, and writes to the primary.
+/// \file
+/// Reads from replicas that are fresh enough, writes to the primary, and a new primary when it is gone.
 
 #include <banyan/balance.hpp>
 #include <banyan/cluster.hpp>
 #include <banyan/replica/consistency_level.hpp>
 #include <banyan/replica/consistency_token.hpp>
 #include <banyan/replica/consistency_token_text.hpp>
+#include <banyan/replica/failover.hpp>
+#include <banyan/replica/failover_actions.hpp>
+#include <banyan/replica/failover_options.hpp>
+#include <banyan/replica/failover_report.hpp>
+#include <banyan/replica/hybrid_clock.hpp>
+#include <banyan/replica/hybrid_time.hpp>
+#include <banyan/replica/lag_monitor.hpp>
+#include <banyan/replica/lag_monitor_options.hpp>
+#include <banyan/replica/last_writer_wins.hpp>
+#include <banyan/replica/quorum.hpp>
+#include <banyan/replica/read_model.hpp>
 #include <banyan/replica/read_options.hpp>
 #include <banyan/replica/read_outcome.hpp>
 #include <banyan/replica/replica_pick.hpp>
@@ -16,3 +28,4 @@
 #include <banyan/replica/replica_set_options.hpp>
 #include <banyan/replica/replica_status.hpp>
 #include <banyan/replica/staleness.hpp>
+#include <banyan/replica/version_vector.hpp>

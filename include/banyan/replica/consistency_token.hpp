@@ -20,7 +20,7 @@ concept point_in_time = requires(TimePoint time) {
 
 /// Nanoseconds since the clock's epoch. Times beyond what fits count as the last that does.
 template <point_in_time TimePoint>
-[[nodiscard]] constexpr std::int64_t session_time(TimePoint time) noexcept {
+[[nodiscard]] constexpr std::int64_t token_time(TimePoint time) noexcept {
   using limits = std::numeric_limits<std::int64_t>;
   const std::chrono::duration<double> seconds = time.time_since_epoch();
   if (seconds.count() >= 9.2e9) return limits::max();
@@ -58,7 +58,7 @@ class consistency_token {
   template <detail::point_in_time TimePoint = steady_clock::time_point>
   constexpr void wrote(std::uint64_t position, TimePoint now = steady_clock::now()) noexcept {
     add(position, 0, false);
-    time_ = std::max(time_, detail::session_time(now));
+    time_ = std::max(time_, detail::token_time(now));
   }
 
   /// The session has written; nobody knows the position. The write was acknowledged before `now`.
@@ -73,7 +73,7 @@ class consistency_token {
   /// The session has read, from wherever; the read had ended before `now`.
   template <detail::point_in_time TimePoint>
   constexpr void read_at(TimePoint now) noexcept {
-    time_ = std::max(time_, detail::session_time(now));
+    time_ = std::max(time_, detail::token_time(now));
     flags_ |= time_counts;
   }
 

@@ -91,7 +91,7 @@ template <detail::point_in_time TimePoint = steady_clock::time_point>
                                   std::chrono::system_clock::time_point wall = std::chrono::system_clock::now()) {
   std::int64_t time = detail::no_wall_time;
   if (token.time() != consistency_token::no_time) {
-    const std::int64_t at = detail::session_time(now);
+    const std::int64_t at = detail::token_time(now);
     time = detail::microseconds_of(wall) -
            (token.time() < at ? detail::shorter_age(at, token.time(), 1000 * detail::longest_token_age) / 1000 : 0);
   }
@@ -147,7 +147,7 @@ template <detail::point_in_time TimePoint = steady_clock::time_point>
   if ((flags == 1) && time == detail::no_wall_time) return unexpected{token_error::malformed};
   parts.bound_by_time = flags == 1;
   if (time != detail::no_wall_time) {
-    const std::int64_t here = detail::session_time(now);
+    const std::int64_t here = detail::token_time(now);
     const std::int64_t wall_now = detail::microseconds_of(wall);
     std::int64_t age = time < wall_now ? detail::shorter_age(wall_now, time, detail::longest_token_age) : 0;
     age = age > skew.count() ? age - (skew.count() > 0 ? skew.count() : 0) : 0;

@@ -82,12 +82,12 @@ class failover {
     stopping_.store(true, std::memory_order_relaxed);  // seen after the signal
     mailbox_->events.raise();
     if (thread_.joinable()) thread_.join();
-    const auto deadline = steady_clock::now() + options_.timeout;
+    const auto until = steady_clock::now() + options_.timeout;
     for (const auto& each : runs_) {
       for (;;) {
         const std::uint32_t seen = mailbox_->events.seen();
-        if (cancel(*each) || !each->running() || steady_clock::now() >= deadline) break;
-        mailbox_->events.wait_until(seen, deadline);
+        if (cancel(*each) || !each->running() || steady_clock::now() >= until) break;
+        mailbox_->events.wait_until(seen, until);
       }
     }
   }

@@ -60,13 +60,13 @@ class lag_monitor {
     stopping_.store(true, std::memory_order_relaxed);  // seen after the signal
     events_->raise();
     if (thread_.joinable()) thread_.join();
-    const auto deadline = steady_clock::now() + options_.timeout;
+    const auto until = steady_clock::now() + options_.timeout;
     for (const auto& each : schedule_.runs()) {
       for (;;) {
         const std::uint32_t seen = events_->seen();
         if (each->cancel() || each->late || each->at() != detail::probe_run::stage::running) break;
-        if (steady_clock::now() >= deadline) return;
-        events_->wait_until(seen, deadline);
+        if (steady_clock::now() >= until) return;
+        events_->wait_until(seen, until);
       }
     }
   }

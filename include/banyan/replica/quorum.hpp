@@ -134,9 +134,9 @@ class quorum {
   /// How many have said no so far. Wait-free.
   [[nodiscard]] std::uint32_t refused() const noexcept { return votes_->count.no(); }
 
-  /// Blocks until it is decided, or the deadline. May be asked again, by any number of threads.
-  quorum_state wait_until(steady_clock::time_point deadline) noexcept {
-    (void)votes_->outcome.wait_until(static_cast<std::uint32_t>(quorum_state::pending), deadline);
+  /// Blocks until it is decided, or `until`. May be asked again, by any number of threads.
+  quorum_state wait_until(steady_clock::time_point until) noexcept {
+    (void)votes_->outcome.wait_until(static_cast<std::uint32_t>(quorum_state::pending), until);
     return state();
   }
 

@@ -46,9 +46,9 @@ class read_model {
   /// Whether all up to `position` is in. Wait-free.
   [[nodiscard]] bool has(std::uint64_t position) const noexcept { return this->position() >= position; }
 
-  /// Blocks until all up to `position` is in, or the deadline; whether it is in. Any number of threads may wait; those
+  /// Blocks until all up to `position` is in, or `until`; whether it is in. Any number of threads may wait; those
   /// that do wake up together when the first of their positions is reached.
-  [[nodiscard]] bool wait_until(std::uint64_t position, steady_clock::time_point deadline) noexcept {
+  [[nodiscard]] bool wait_until(std::uint64_t position, steady_clock::time_point until) noexcept {
     if (has(position)) return true;
     const visit inside{gate_};
     for (;;) {
@@ -58,9 +58,9 @@ class read_model {
       if (wake) turn_.notify_all();
       if (reached) return true;
       const auto now = steady_clock::now();
-      if (now >= deadline) return has(position);
+      if (now >= until) return has(position);
       // It looks by itself now and then: whoever should wake it may have been stopped just before.
-      (void)turn_.wait_until(seen, deadline - now < own_look ? deadline : now + own_look);
+      (void)turn_.wait_until(seen, until - now < own_look ? until : now + own_look);
     }
   }
 
