@@ -7,6 +7,17 @@
 #include <banyan/replica/consistency_level.hpp>
 #include <banyan/replica/consistency_token.hpp>
 #include <banyan/replica/consistency_token_text.hpp>
+#include <banyan/replica/failover.hpp>
+#include <banyan/replica/failover_actions.hpp>
+#include <banyan/replica/failover_options.hpp>
+#include <banyan/replica/failover_report.hpp>
+#include <banyan/replica/hybrid_clock.hpp>
+#include <banyan/replica/hybrid_time.hpp>
+#include <banyan/replica/lag_monitor.hpp>
+#include <banyan/replica/lag_monitor_options.hpp>
+#include <banyan/replica/last_writer_wins.hpp>
+#include <banyan/replica/quorum.hpp>
+#include <banyan/replica/read_model.hpp>
 #include <banyan/replica/read_options.hpp>
 #include <banyan/replica/read_outcome.hpp>
 #include <banyan/replica/replica_pick.hpp>
@@ -16,3 +27,4 @@
 #include <banyan/replica/replica_set_options.hpp>
 #include <banyan/replica/replica_status.hpp>
 #include <banyan/replica/staleness.hpp>
+#include <banyan/replica/version_vector.hpp>
