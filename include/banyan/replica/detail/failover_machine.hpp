@@ -50,7 +50,8 @@ class failover_machine {
                    const std::vector<endpoint_id>& replicas)
       : options_{options},
         has_{has},
-        failures_{options.probes, options.failures, options.probe_interval.count() * 2 * options.probes},
+        failures_{options.probes, options.failures,
+                  (options.probe_interval + options.timeout).count() * 2 * options.probes},
         epoch_{record.epoch},
         primary_{record.primary},
         saved_{record} {

@@ -118,15 +118,7 @@ class failover_task {
 
   void operator()() noexcept {
     if (run_ == nullptr || !run_->move(failover_run::stage::waiting, failover_run::stage::running)) return;
-    failover_answer answer{};
-#if defined(__cpp_exceptions)
-    try {
-      answer = perform(*actions_, order_);
-    } catch (...) {  // it has failed, then
-    }
-#else
-    answer = perform(*actions_, order_);
-#endif
+    const failover_answer answer = attempt();
     actions_.reset();  // what is the user's goes before anybody can know that it has ended
     (void)run_->move(failover_run::stage::running, failover_run::stage::ended);
     std::exchange(run_, nullptr);
@@ -134,6 +126,19 @@ class failover_task {
   }
 
  private:
+  // Returns from within: GCC 12 has been seen to lose what a variable held before an assignment that throws.
+  failover_answer attempt() const noexcept {
+#if defined(__cpp_exceptions)
+    try {
+      return perform(*actions_, order_);
+    } catch (...) {
+      return {};  // it has failed, then
+    }
+#else
+    return perform(*actions_, order_);
+#endif
+  }
+
   std::shared_ptr<const failover_actions> actions_;
   std::shared_ptr<failover_mailbox> mailbox_;
   std::shared_ptr<failover_run> run_;
