@@ -177,3 +177,5 @@ void mutex_refused(benchmark::State& state) {
 BENCHMARK(mutex_refused)->Name("refused/mutex")->ThreadRange(1, 2)->UseRealTime();
 
 }  // namespace
+
+BENCHMARK_MAIN();
