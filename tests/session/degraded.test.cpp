@@ -234,6 +234,52 @@ TEST_CASE("session_store: what has ended is not served from memory") {
   CHECK(sessions.load(graced.id.text(), start) == missing);
 }
 
+TEST_CASE("session_store: a load that was under way does not bring back what this process has seen to be gone") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer, {.stale_for = 60s, .breaker = std::nullopt}, start};
+  store elsewhere{outer, {.breaker = std::nullopt}, start};
+  auto ended = *sessions.create("x", start);
+  auto ended_elsewhere = *sessions.create("x", start);
+  auto touched = *sessions.create("x", start);
+  // A logout, and somebody who looks whether it worked, while another request has its answer and has not kept it yet.
+  outer.before_answer = [&] {
+    REQUIRE(sessions.destroy(ended.id.text(), start));
+    CHECK(sessions.load(ended.id.text(), start) == missing);
+  };
+  CHECK(sessions.load(ended.id.text(), start));
+  // It is told by a save and a touch that they are gone.
+  REQUIRE(elsewhere.destroy(ended_elsewhere.id.text(), start));
+  CHECK(sessions.save(ended_elsewhere, start) == missing);
+  REQUIRE(elsewhere.destroy(touched.id.text(), start));
+  CHECK(sessions.touch(touched, start) == missing);
+  outer.away = true;
+  CHECK_FALSE(sessions.load(ended.id.text(), start));
+  CHECK_FALSE(sessions.load(ended_elsewhere.id.text(), start));
+  CHECK_FALSE(sessions.load(touched.id.text(), start));
+}
+
+TEST_CASE("session_store: copies age from when they were asked for, whatever the clock did before") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer, {.ttl = 240h, .max_lifetime = 240h, .stale_for = 60s, .breaker = std::nullopt}, start};
+  const auto s = *sessions.create("x", start);
+  CHECK(sessions.load(s.id.text(), start + 24h));  // a clock that was ahead for a moment
+  CHECK(sessions.load(s.id.text(), start + 1s));
+  outer.away = true;
+  CHECK(sessions.load(s.id.text(), start + 61s)->stale);
+  CHECK(sessions.load(s.id.text(), start + 61s + 1ms) == away);
+  CHECK(sessions.load(s.id.text(), start) == away);  // before it was seen: nobody knows how long ago that was
+
+  // A request that was stopped between the answer and keeping it.
+  outer.away = false;
+  const auto slow = *sessions.create("y", start + 30h);
+  outer.before_answer = [&] { CHECK(sessions.load(s.id.text(), start + 31h)); };
+  CHECK(sessions.load(slow.id.text(), start + 30h));
+  outer.away = true;
+  CHECK(sessions.load(slow.id.text(), start + 31h) == away);
+}
+
 TEST_CASE("session_store: the breaker stops asking, and finds out when the backend is back") {
   backend inner;
   failing outer{inner};
