@@ -228,7 +228,7 @@ TEST_CASE("session_store: what has ended is not served from memory") {
   CHECK(sessions.load(rotated.id.text(), start)->value == "alice");
   CHECK(sessions.load(before.text(), start + 1s)->id == graced.id);
   CHECK(sessions.load(before.text(), start + 5s) == missing);
-  CHECK(sessions.load(gone.id.text(), start) == away);
+  CHECK(sessions.load(gone.id.text(), start) == missing);
   // By an id of before too.
   CHECK(sessions.destroy(before.text(), start) == away);
   CHECK(sessions.load(graced.id.text(), start) == missing);
@@ -248,6 +248,21 @@ TEST_CASE("session_store: a load that was under way does not bring back what thi
     CHECK(sessions.load(ended.id.text(), start) == missing);
   };
   CHECK(sessions.load(ended.id.text(), start));
+  // A login, and an attacker who tries the id that he planted.
+  auto rotated = *sessions.create("guest", start);
+  const banyan::session_id planted = rotated.id;
+  outer.before_answer = [&] {
+    REQUIRE(sessions.rotate(rotated, {}, start));
+    CHECK(sessions.load(planted.text(), start) == missing);
+  };
+  CHECK(sessions.load(planted.text(), start));
+  // A logout elsewhere, which this process is told of by a load.
+  const auto told = *sessions.create("x", start);
+  outer.before_answer = [&] {
+    REQUIRE(elsewhere.destroy(told.id.text(), start));
+    CHECK(sessions.load(told.id.text(), start) == missing);
+  };
+  CHECK(sessions.load(told.id.text(), start));
   // It is told by a save and a touch that they are gone.
   REQUIRE(elsewhere.destroy(ended_elsewhere.id.text(), start));
   CHECK(sessions.save(ended_elsewhere, start) == missing);
@@ -257,6 +272,33 @@ TEST_CASE("session_store: a load that was under way does not bring back what thi
   CHECK_FALSE(sessions.load(ended.id.text(), start));
   CHECK_FALSE(sessions.load(ended_elsewhere.id.text(), start));
   CHECK_FALSE(sessions.load(touched.id.text(), start));
+  CHECK_FALSE(sessions.load(planted.text(), start));
+  CHECK_FALSE(sessions.load(told.id.text(), start));
+  CHECK(sessions.load(rotated.id.text(), start)->stale);
+}
+
+TEST_CASE("session_store: a logout while the backend is away holds here, whatever time it names") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer, {.ttl = 30s, .stale_for = 60s, .breaker = std::nullopt}, start};
+  for (const auto at : {start, start - 1ms, start - 1h, start + 30s, start + 24h}) {
+    outer.away = false;
+    const auto s = *sessions.create("x", start);
+    outer.away = true;
+    CHECK(sessions.destroy(s.id.text(), at) == away);
+    CHECK_FALSE(sessions.load(s.id.text(), start));
+  }
+}
+
+TEST_CASE("session_store: a clock that is ahead for a moment does not take a session's copy for ever") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer, {.ttl = 1h, .stale_for = 60s, .breaker = std::nullopt}, start};
+  const auto s = *sessions.create("x", start);
+  CHECK(sessions.load(s.id.text(), start + 2h) == missing);
+  CHECK(sessions.load(s.id.text(), start + 1s));
+  outer.away = true;
+  CHECK(sessions.load(s.id.text(), start + 2s)->stale);
 }
 
 TEST_CASE("session_store: copies age from when they were asked for, whatever the clock did before") {

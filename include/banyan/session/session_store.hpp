@@ -180,7 +180,7 @@ class session_store {
     for (std::size_t attempt = 0; attempt < options_.update_attempts; ++attempt) {
       const expected<located, session_errc> found = backend_.find(*id, now);
       if (!found) {
-        backend_.bury_known(*id, now);
+        backend_.bury_known(*id);
         return unexpected{found.error()};
       }
       backend_.bury(found->id);

@@ -39,22 +39,32 @@ class recent_sessions {
   }
 
   /// It is destroyed, whatever threads that looked before may still bring.
-  void bury(const session_id& id) {
-    seen_.put(id, sighting{{.data = {},
-                            .version = buried,
-                            .created = {},
-                            .expires = session_time::max(),
-                            .state = session_state::moved},
-                           {},
-                           {}});
+  void bury(const session_id& id) { seen_.put(id, burial()); }
+
+  /// The backend no longer has it. A copy that has not expired is of a session that was destroyed, and is buried; what
+  /// is buried or moved stays so, as threads that looked before may be under way still.
+  void forget(const session_id& id, session_time now) {
+    seen_.compute(id, [now](const sighting* old) -> std::optional<sighting> {
+      if (old == nullptr) return std::nullopt;
+      if (old->record.state != session_state::live) return *old;
+      if (old->record.expires <= now) return std::nullopt;
+      return burial();
+    });
   }
 
-  /// The backend no longer has it. What is buried stays so, as threads that looked before may be under way still.
-  void forget(const session_id& id) {
+  /// A newer copy could not be kept.
+  void drop(const session_id& id) {
     seen_.compute(id, [](const sighting* old) -> std::optional<sighting> {
-      if (old == nullptr || old->record.version != buried) return std::nullopt;
+      if (old == nullptr || old->record.state == session_state::live) return std::nullopt;
       return *old;
     });
+  }
+
+  /// Whatever was seen last, however long ago. `unavailable` when nothing was.
+  [[nodiscard]] expected<session_record, session_errc> last(const session_id& id) {
+    std::optional<sighting> found = seen_.get(id);
+    if (!found) return unexpected{session_errc::unavailable};
+    return std::move(found->record);
   }
 
   /// `unavailable` when it was not seen, or too long ago. A clock that is set back must not make the copies young
@@ -72,13 +82,21 @@ class recent_sessions {
   }
 
  private:
-  static constexpr std::uint64_t buried = std::numeric_limits<std::uint64_t>::max();
-
   struct sighting {
     session_record record;
     session_time asked;
     session_time latest;
   };
+
+  static sighting burial() {
+    return {{.data = {},
+             .version = std::numeric_limits<std::uint64_t>::max(),
+             .created = {},
+             .expires = session_time::max(),
+             .state = session_state::moved},
+            {},
+            {}};
+  }
 
   static bool leads_nowhere(const session_record& record) noexcept {
     return record.state == session_state::moved && record.data.empty();
