@@ -247,7 +247,7 @@ class session_store {
     return bytes;
   }
 
-  static session_record record_of(const stored& session, std::string bytes) {
+  static session_record record_of(const stored& session, std::string&& bytes) {
     return {
         .data = std::move(bytes), .version = session.version, .created = session.created, .expires = session.expires};
   }
