@@ -120,6 +120,7 @@ outcome shop(const std::vector<std::unique_ptr<server>>& all, bool sticky) {
   std::vector<double> times;
   const auto send = [&](std::size_t shopper) {
     for (std::size_t at = sticky ? shopper : random();; ++at) {
+      if (std::ranges::count(alive, true) == 0) throw std::runtime_error("no server is left");
       if (!alive[at % servers]) continue;
       const auto began = std::chrono::steady_clock::now();
       if (auto said = all[at % servers]->ask(cookies[shopper])) {

@@ -10,11 +10,14 @@ TEST_CASE("redis_connection: skipped, this build has no hiredis") { SUCCEED(); }
 #include <banyan/pool/connection_pool.hpp>
 
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -24,6 +27,7 @@ TEST_CASE("redis_connection: skipped, this build has no hiredis") { SUCCEED(); }
 #include <vector>
 
 #include "../../examples/private_redis.hpp"
+#include "support/failing_allocator.hpp"
 #include "support/joining_thread.hpp"
 #include "support/refused_field.hpp"
 
@@ -67,6 +71,40 @@ redis_options here() {
 }
 
 redis_connection connected() { return redis_connection::connect(here()); }
+
+// A socket to connect to, in a directory of its own.
+class listener {
+ public:
+  listener() {
+    REQUIRE(::mkdtemp(directory_) != nullptr);
+    socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_un address = here();
+    REQUIRE(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(socket_, 8) == 0);
+  }
+  ~listener() {
+    ::close(socket_);
+    ::unlink(path().c_str());
+    ::rmdir(directory_);
+  }
+  listener(const listener&) = delete;
+  listener& operator=(const listener&) = delete;
+
+  std::string path() const { return std::string{directory_} + "/s"; }
+  int accept() const { return ::accept(socket_, nullptr, nullptr); }
+  void wake() const { ::shutdown(socket_, SHUT_RDWR); }
+
+ private:
+  sockaddr_un here() const {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    return address;
+  }
+
+  char directory_[32] = "/tmp/banyan_test_XXXXXX";
+  int socket_ = -1;
+};
 
 // One end of a connection whose other end is the test.
 struct own_server {
@@ -309,6 +347,71 @@ TEST_CASE("redis_connection: answers that nobody asked for, nonsense, and the en
     REQUIRE(!answered);
     CHECK(contains(answered.error().what(), "time limit"));
   }
+}
+
+TEST_CASE("redis_connection: answers beyond the one that was asked for are not taken for the next one's") {
+  own_server other;
+  const std::string_view get[] = {"GET", "mine"};
+  other.say("$1\r\na\r\n$7\r\nanother\r\n");
+  CHECK(text_of(*other.client.try_command(get, 30s)) == "a");
+  CHECK(!other.client.is_open());
+  const auto answered = other.client.try_command(get, 30s);
+  REQUIRE(!answered);
+  CHECK(answered.error().broken());
+}
+
+TEST_CASE("redis_connection: whichever allocation fails, no answer is left for the next command") {
+  const std::string_view ping = "PING";
+  bool desynchronised = false;
+  const auto report = banyan::testing::for_every_failing_allocation([&] {
+    std::optional<own_server> silent;
+    {
+      const banyan::testing::unfailing_section no_failures;
+      silent.emplace();
+    }
+    try {
+      (void)silent->client.try_command({&ping, 1}, 1ms);
+    } catch (const std::bad_alloc&) {
+      char sent = 0;
+      const bool asked = ::recv(silent->socket, &sent, 1, MSG_DONTWAIT | MSG_PEEK) == 1;
+      if (asked && silent->client.is_open()) desynchronised = true;
+      throw;
+    }
+  });
+  INFO(report.describe());
+  CHECK(report.clean());
+  CHECK(!desynchronised);
+}
+
+TEST_CASE("redis_connection: the time limit for logging in is for all of it, and secrets are not repeated") {
+  listener other;
+  std::atomic<bool> over{false};
+  std::atomic<bool> refuses{false};
+  const joining_thread serves{[&] {
+    while (!over.load()) {
+      const int client = other.accept();
+      char buffer[512];
+      while (client >= 0 && ::recv(client, buffer, sizeof buffer, 0) > 0) {
+        std::this_thread::sleep_for(60ms);
+        const std::string_view say =
+            refuses.load() ? "-ERR unknown command `AUTH`, with args beginning with: `hunter2`, \r\n" : "+OK\r\n";
+        (void)::send(client, say.data(), say.size(), MSG_NOSIGNAL);
+      }
+      if (client >= 0) ::close(client);
+    }
+  }};
+  redis_options options{.unix_socket = other.path(), .password = "hunter2", .database = 3, .connect_timeout = 100ms};
+  const auto slow = error_of([&] { (void)redis_connection::connect(options); });
+  refuses.store(true);
+  options.connect_timeout = 30s;
+  const auto refused = error_of([&] { (void)redis_connection::connect(options); });
+  over.store(true);
+  other.wake();
+  REQUIRE(slow);
+  CHECK(contains(slow->what(), "time limit"));
+  REQUIRE(refused);
+  CHECK(refused->code() == "ERR");
+  CHECK(!contains(refused->what(), "hunter2"));
 }
 
 TEST_CASE("redis_connection: over a server that is paused, killed, and comes back") {

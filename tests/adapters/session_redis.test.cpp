@@ -131,11 +131,15 @@ TEST_CASE("redis_session_backend: what the server refuses, and what is no sessio
   redis_connection c = connected();
   c.command("HSET", key, "e", "tomorrow");
   CHECK(sessions.load(cookie) == unexpected{session_errc::corrupt});
+  const auto other = sessions.create("x");
+  c.command("HSET", "test:" + std::string{other->id.text()}, "s", "256");  // a byte of it would be 0, live
+  CHECK(sessions.load(other->id.text()) == unexpected{session_errc::corrupt});
   c.command("DEL", key);
   CHECK(sessions.load(cookie) == unexpected{session_errc::not_found});
   c.command("SET", key, "not a hash");
-  CHECK(sessions.load(cookie) == unexpected{session_errc::unavailable});
-  CHECK(sessions.save(*s) == unexpected{session_errc::unavailable});
+  CHECK(sessions.load(cookie) == unexpected{session_errc::corrupt});
+  CHECK(sessions.save(*s) == unexpected{session_errc::corrupt});
+  CHECK(sessions.stats().unavailable == 0);  // the server is well, whoever's cookie names such a key
   c.command("DEL", key);
 
   s = sessions.create("x");

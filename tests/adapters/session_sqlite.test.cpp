@@ -7,6 +7,7 @@ TEST_CASE("sqlite_session_backend: skipped, this build has no SQLite") { SUCCEED
 #else
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -242,6 +243,45 @@ TEST_CASE("sqlite_session_backend: while another holds the file, changes are una
   CHECK(sessions.load(cookie) == unexpected{session_errc::unavailable});
   CHECK(sessions.save(*s) == unexpected{session_errc::unavailable});
   CHECK(sessions.create("z") == unexpected{session_errc::unavailable});
+}
+
+TEST_CASE("sqlite_session_backend: the ids are for the owner of the file to read, and for whom he let in before") {
+  using std::filesystem::perms;
+  constexpr perms others = perms::group_all | perms::others_all;
+  const mode_t before = ::umask(022);
+  const scratch_file own;
+  const scratch_file shared;
+  { const banyan::sqlite_connection made_before{shared.path}; }
+  backend kept{own.path, patient};
+  backend kept_shared{shared.path, patient};
+  ::umask(before);
+  store sessions{kept};
+  REQUIRE(sessions.create("x"));
+  int files = 0;
+  for (const auto& each : std::filesystem::directory_iterator{own.folder}) {
+    INFO(each.path());
+    CHECK((each.status().permissions() & others) == perms::none);
+    ++files;
+  }
+  CHECK(files == 3);  // the database, its write-ahead log and the index of that
+  CHECK((std::filesystem::status(shared.path).permissions() & others) == (perms::group_read | perms::others_read));
+}
+
+TEST_CASE("sqlite_session_backend: what is stored and no session") {
+  const scratch_file file;
+  backend kept{file.path, patient};
+  store sessions{kept};
+  const auto s = sessions.create("x");
+  REQUIRE(s);
+  banyan::sqlite_connection other{file.path, {.busy_timeout = 60s}};
+  // A byte of it would be 0, live.
+  for (const char* const change : {"state = 256", "state = -1", "state = 0, version = -1", "version = 0"}) {
+    INFO(change);
+    other.exec(std::string{"update banyan_session set "} + change);
+    CHECK(sessions.load(s->id.text()) == unexpected{session_errc::corrupt});
+  }
+  other.exec("update banyan_session set version = 1");
+  CHECK(sessions.load(s->id.text())->value == "x");
 }
 
 TEST_CASE("sqlite_session_backend: files and options that cannot be") {

@@ -228,10 +228,98 @@ TEST_CASE("session_store: what has ended is not served from memory") {
   CHECK(sessions.load(rotated.id.text(), start)->value == "alice");
   CHECK(sessions.load(before.text(), start + 1s)->id == graced.id);
   CHECK(sessions.load(before.text(), start + 5s) == missing);
-  CHECK(sessions.load(gone.id.text(), start) == away);
+  CHECK(sessions.load(gone.id.text(), start) == missing);
   // By an id of before too.
   CHECK(sessions.destroy(before.text(), start) == away);
   CHECK(sessions.load(graced.id.text(), start) == missing);
+}
+
+TEST_CASE("session_store: a load that was under way does not bring back what this process has seen to be gone") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer, {.stale_for = 60s, .breaker = std::nullopt}, start};
+  store elsewhere{outer, {.breaker = std::nullopt}, start};
+  auto ended = *sessions.create("x", start);
+  auto ended_elsewhere = *sessions.create("x", start);
+  auto touched = *sessions.create("x", start);
+  // A logout, and somebody who looks whether it worked, while another request has its answer and has not kept it yet.
+  outer.before_answer = [&] {
+    REQUIRE(sessions.destroy(ended.id.text(), start));
+    CHECK(sessions.load(ended.id.text(), start) == missing);
+  };
+  CHECK(sessions.load(ended.id.text(), start));
+  // A login, and an attacker who tries the id that he planted.
+  auto rotated = *sessions.create("guest", start);
+  const banyan::session_id planted = rotated.id;
+  outer.before_answer = [&] {
+    REQUIRE(sessions.rotate(rotated, {}, start));
+    CHECK(sessions.load(planted.text(), start) == missing);
+  };
+  CHECK(sessions.load(planted.text(), start));
+  // A logout elsewhere, which this process is told of by a load.
+  const auto told = *sessions.create("x", start);
+  outer.before_answer = [&] {
+    REQUIRE(elsewhere.destroy(told.id.text(), start));
+    CHECK(sessions.load(told.id.text(), start) == missing);
+  };
+  CHECK(sessions.load(told.id.text(), start));
+  // It is told by a save and a touch that they are gone.
+  REQUIRE(elsewhere.destroy(ended_elsewhere.id.text(), start));
+  CHECK(sessions.save(ended_elsewhere, start) == missing);
+  REQUIRE(elsewhere.destroy(touched.id.text(), start));
+  CHECK(sessions.touch(touched, start) == missing);
+  outer.away = true;
+  CHECK_FALSE(sessions.load(ended.id.text(), start));
+  CHECK_FALSE(sessions.load(ended_elsewhere.id.text(), start));
+  CHECK_FALSE(sessions.load(touched.id.text(), start));
+  CHECK_FALSE(sessions.load(planted.text(), start));
+  CHECK_FALSE(sessions.load(told.id.text(), start));
+  CHECK(sessions.load(rotated.id.text(), start)->stale);
+}
+
+TEST_CASE("session_store: a logout while the backend is away holds here, whatever time it names") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer, {.ttl = 30s, .stale_for = 60s, .breaker = std::nullopt}, start};
+  for (const auto at : {start, start - 1ms, start - 1h, start + 30s, start + 24h}) {
+    outer.away = false;
+    const auto s = *sessions.create("x", start);
+    outer.away = true;
+    CHECK(sessions.destroy(s.id.text(), at) == away);
+    CHECK_FALSE(sessions.load(s.id.text(), start));
+  }
+}
+
+TEST_CASE("session_store: a clock that is ahead for a moment does not take a session's copy for ever") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer, {.ttl = 1h, .stale_for = 60s, .breaker = std::nullopt}, start};
+  const auto s = *sessions.create("x", start);
+  CHECK(sessions.load(s.id.text(), start + 2h) == missing);
+  CHECK(sessions.load(s.id.text(), start + 1s));
+  outer.away = true;
+  CHECK(sessions.load(s.id.text(), start + 2s)->stale);
+}
+
+TEST_CASE("session_store: copies age from when they were asked for, whatever the clock did before") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer, {.ttl = 240h, .max_lifetime = 240h, .stale_for = 60s, .breaker = std::nullopt}, start};
+  const auto s = *sessions.create("x", start);
+  CHECK(sessions.load(s.id.text(), start + 24h));  // a clock that was ahead for a moment
+  CHECK(sessions.load(s.id.text(), start + 1s));
+  outer.away = true;
+  CHECK(sessions.load(s.id.text(), start + 61s)->stale);
+  CHECK(sessions.load(s.id.text(), start + 61s + 1ms) == away);
+  CHECK(sessions.load(s.id.text(), start) == away);  // before it was seen: nobody knows how long ago that was
+
+  // A request that was stopped between the answer and keeping it.
+  outer.away = false;
+  const auto slow = *sessions.create("y", start + 30h);
+  outer.before_answer = [&] { CHECK(sessions.load(s.id.text(), start + 31h)); };
+  CHECK(sessions.load(slow.id.text(), start + 30h));
+  outer.away = true;
+  CHECK(sessions.load(slow.id.text(), start + 31h) == away);
 }
 
 TEST_CASE("session_store: the breaker stops asking, and finds out when the backend is back") {

@@ -136,7 +136,7 @@ void compare_with_model(Backend& backend, std::uint64_t seed, int steps) {
         const bool restart = random.chance(1, 4);
         auto refused = refusal(*mine);
         // Whose lifetime is over is told so, though its old id may still lead on.
-        const auto since = [](session_time t) {
+        const auto since = [](session_time t) -> seconds {
           return std::chrono::duration_cast<std::chrono::seconds>(t.time_since_epoch()).count();
         };
         if (std::max(since(mine->expires), renewed(restart ? now : since(mine->created))) <= now) {

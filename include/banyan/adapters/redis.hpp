@@ -93,6 +93,7 @@ class redis_connection {
     const auto until = deadline(timeout);
     if (words.empty()) return unexpected{redis_error::refused("ERR a command without a name")};
     if (!is_connected()) return unexpected{redis_error::broken("the connection is closed")};
+    if (has_more()) return unexpected{lost("an answer that nobody asked for")};
     if (const int failure = send(words, until)) return unexpected{lost(failure)};
     result answered = receive(until);
     if (answered && answered->is_error()) return unexpected{redis_error::refused(answered->text().value_or("ERR"))};
@@ -107,7 +108,9 @@ class redis_connection {
   /// Whether the connection is open as far as this machine knows: not closed by the server, no answer pending. One
   /// system call, no round trip; never waits. For `pool_options::validate`: it spares the borrower connections that did
   /// not outlive a restart of the server, but not a server that hangs.
-  [[nodiscard]] bool is_open() const noexcept { return is_connected() && detail::quiet_socket(context_->fd); }
+  [[nodiscard]] bool is_open() const noexcept {
+    return is_connected() && !has_more() && detail::quiet_socket(context_->fd);
+  }
 
   /// As good as new: gives up a transaction that was left open, watches nothing, back to its database. One round trip.
   /// For `pool_options::on_return` where borrowers use MULTI, WATCH or SELECT. Throws as `command`.
@@ -158,10 +161,20 @@ class redis_connection {
 
   [[nodiscard]] bool is_connected() const noexcept { return context_ != nullptr && context_->err == 0; }
 
+  // Bytes that came along with the last answer and belong to none that was asked for. In between, the reader is at
+  // rest.
+  [[nodiscard]] bool has_more() const noexcept { return context_->reader->pos < context_->reader->len; }
+
   void log_in(const redis_options& options) {
+    const auto until = deadline(options.connect_timeout);
     const auto ask = [&](std::span<const std::string_view> words) {
-      const result answered = try_command(words, options.connect_timeout);
-      if (!answered) detail::client_failure(answered.error());
+      const result answered = try_command(words, until - std::chrono::steady_clock::now());
+      if (answered) return;
+      // Servers repeat what they do not understand, and here that is the password, or its beginning.
+      const redis_error& error = answered.error();
+      if (std::string_view{error.what()}.find("beginning with") == std::string_view::npos)
+        detail::client_failure(error);
+      detail::client_failure(redis_error::refused(error.code() + " the server does not know this way to log in"));
     };
     if (!options.user.empty()) {
       ask(std::array<std::string_view, 3>{"AUTH", options.user, options.password});
@@ -174,13 +187,15 @@ class redis_connection {
   }
 
   // Closes it, and says why.
-  redis_error lost(const std::string& why) {
-    close();
-    return redis_error::broken(why.empty() ? "the connection is broken" : why);
+  redis_error lost(const char* why) {
+    // It must be closed even if there is no memory for words: else its next user would be given the answer of this one.
+    const std::unique_ptr<redisContext, release> closed = std::move(context_);  // owns the words, perhaps
+    return redis_error::broken(*why == '\0' ? "the connection is broken" : why);
   }
   redis_error lost(int failure) {
-    if (failure == ETIMEDOUT) return lost("no answer within the time limit");
-    return lost(std::generic_category().message(failure));
+    close();
+    if (failure == ETIMEDOUT) return redis_error::broken("no answer within the time limit");
+    return redis_error::broken(std::generic_category().message(failure));
   }
 
   [[nodiscard]] int send(std::span<const std::string_view> words, detail::socket_deadline until) {

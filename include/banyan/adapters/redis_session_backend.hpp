@@ -77,6 +77,7 @@ class redis_session_backend {
     const auto expires = number<std::int64_t>(fields[3]);
     const auto data = fields[4].text();
     if (!version || !state || !created || !expires || !data) return unexpected{session_errc::corrupt};
+    if (*state != 0 && *state != 1) return unexpected{session_errc::corrupt};
     if (*expires <= ticks(now)) return unexpected{session_errc::not_found};
     return session_record{.data = std::string{*data},
                           .version = *version,
@@ -165,6 +166,8 @@ class redis_session_backend {
       return unexpected{session_errc::unavailable};
     }
     if (error.code() == "OOM") return unexpected{session_errc::full};
+    // Of this key alone: that somebody's cookie names it must not count against the server.
+    if (error.code() == "WRONGTYPE") return unexpected{session_errc::corrupt};
     detail::client_failure(error);
   }
 

@@ -5,6 +5,11 @@
 
 #include <sqlite3.h>
 
+#if __has_include(<unistd.h>)
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -39,8 +44,9 @@ struct sqlite_session_backend_options {
 /// Sessions in a SQLite file, which any number of threads and processes of one machine share, and which outlives them.
 /// A `session_backend`.
 ///
-/// The table is `banyan_session`; it is made when it is missing, and the file is set to write-ahead logging, so that
-/// reading goes on while one writes. Bounded by the disk alone: a new session removes up to two whose time has passed,
+/// A file that is missing is made for its owner alone to read, as whoever reads the ids has the sessions. The table is
+/// `banyan_session`; it is made when it is missing, and the file is set to write-ahead logging, so that reading goes on
+/// while one writes. Bounded by the disk alone: a new session removes up to two whose time has passed,
 /// `purge` removes more.
 ///
 /// Thread-safe; blocks for connections and the file's lock, up to `busy_timeout` each. What SQLite has to complain of
@@ -64,12 +70,14 @@ class sqlite_session_backend {
     sqlite_statement& get = (*lent)->get;
     get.bind_all(id.text(), ticks(now));
     if (!get.step()) return unexpected{session_errc::not_found};
+    const std::int64_t state = get.integer(1);
+    if (get.integer(0) < 1 || (state != 0 && state != 1)) return unexpected{session_errc::corrupt};
     const auto bytes = get.bytes(4);
     return session_record{.data = {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                           .version = static_cast<std::uint64_t>(get.integer(0)),
                           .created = time(get.integer(2)),
                           .expires = time(get.integer(3)),
-                          .state = static_cast<session_state>(get.integer(1))};
+                          .state = static_cast<session_state>(state)};
   }
 
   expected<void, session_errc> put(const session_id& id, const session_record& record, std::uint64_t expected_version,
@@ -196,8 +204,18 @@ class sqlite_session_backend {
       invalid_option("sqlite_session_backend_options.busy_timeout", options.busy_timeout.count(),
                      "must be from 1 ms to an hour");
     }
+    make_private(file);
     make_table(file, options);
     return file;
+  }
+
+  // SQLite would make it for everybody to read, and gives its journals the rights of the file. One that is there is not
+  // opened: closing it would release the locks of all connections of this process.
+  static void make_private([[maybe_unused]] const std::string& file) {
+#if __has_include(<unistd.h>)
+    const int made = ::open(detail::c_text("file", file), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (made >= 0) ::close(made);  // else SQLite says why
+#endif
   }
 
   static void make_table(const std::string& file, const sqlite_session_backend_options& options) {

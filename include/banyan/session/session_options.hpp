@@ -20,12 +20,12 @@ struct session_options {
   std::optional<std::chrono::milliseconds> renew_after = std::nullopt;
   /// A session of more bytes is refused. From 1 to 2^30.
   std::size_t max_bytes = 64 << 10;
-  /// While the backend is away, a session that this process has seen not longer ago than this is served from memory,
+  /// While the backend is away, a session that this store has seen not longer ago than this is served from memory,
   /// marked stale; it may meanwhile have been destroyed elsewhere. 0: it is refused. From 0 to ten years.
   std::chrono::milliseconds stale_for{0};
   /// So many sessions are remembered for that, the least recently used leave. From 1 to 2^27.
   std::size_t stale_capacity = 10'000;
-  /// How often `update` tries again after a conflict. From 1 to 1,000.
+  /// How often `update` and `destroy` try, until nobody else is first. From 1 to 1,000.
   std::size_t update_attempts = 16;
   /// Stops asking a backend that is away, so that callers hear so at once. None: it is always asked.
   std::optional<circuit_breaker_options> breaker = circuit_breaker_options{

@@ -30,13 +30,14 @@ namespace banyan {
 /// Sessions outside the process, so that any server can answer any request:
 ///
 ///     banyan::session_store<cart, banyan::sqlite_session_backend> sessions{backend, {.ttl = 30min}};
-///     auto s = sessions.create(cart{});                     // s->id.text() is the cookie
-///     auto s = sessions.load(cookie);                       // or why not
+///     auto made = sessions.create(cart{});                  // made->id.text() is the cookie
+///     auto s = sessions.load(cookie);                       // or why not, as with all of these
 ///     s->value.add(book);
 ///     if (auto saved = sessions.save(*s); !saved) ...       // conflict: somebody else saved since the load
-///     sessions.update(cookie, [&](cart& c) { c.add(book); });   // loads, changes, saves, again after a conflict
-///     s->value.user = alice; sessions.rotate(*s);           // a login: saved under a new id, the old one is dead
-///     sessions.destroy(cookie);
+///     auto u = sessions.update(cookie, [&](cart& c) { c.add(book); });   // loads, changes, saves; or again
+///     s->value.user = alice;                                // a login: saved under a new id, the old one is dead
+///     if (sessions.rotate(*s)) set_cookie(s->id.text());
+///     if (auto ended = sessions.destroy(cookie); !ended) ...   // unavailable: not logged out yet
 ///
 /// **Nothing is overwritten unseen**: each save names the version it was made from. A session that was destroyed, or
 /// has expired, does not come back by a save. **Expiry slides** with loads and saves, up to `max_lifetime`. An id is
@@ -90,9 +91,9 @@ class session_store {
   [[nodiscard]] result peek(std::string_view cookie, time_point now = Clock::now()) { return read(cookie, now, false); }
 
   /// Keeps the value, if nobody has saved since it was loaded. On success `session` has the new version and expiry, so
-  /// that it can be changed and saved again. `conflict`, `not_found`, `too_large`, `full`, `unavailable`: it is as it
-  /// was.
-  status save(stored& session, time_point now = Clock::now()) {
+  /// that it can be changed and saved again. `conflict`, `not_found`, `too_large`, `full`, `corrupt`, `unavailable`: it
+  /// is as it was.
+  [[nodiscard]] status save(stored& session, time_point now = Clock::now()) {
     expected<std::string, session_errc> bytes = encoded(session.value);
     if (!bytes) return unexpected{bytes.error()};
     if (session.version == 0) return unexpected{session_errc::not_found};  // never came from here
@@ -108,7 +109,8 @@ class session_store {
   /// have no effect but its change. `conflict` after `update_attempts`; else as `load` and `save`. A stale copy is not
   /// changed.
   template <class F>
-  requires std::invocable<F&, Session&> result update(std::string_view cookie, F f, time_point now = Clock::now()) {
+  requires std::invocable<F&, Session&>
+  [[nodiscard]] result update(std::string_view cookie, F f, time_point now = Clock::now()) {
     for (std::size_t attempt = 0; attempt < options_.update_attempts; ++attempt) {
       result session = read(cookie, now, false);
       if (!session) return session;
@@ -123,7 +125,7 @@ class session_store {
 
   /// Moves the expiry on, without a load. `conflict` when somebody saved it since, which moved the expiry as well, or
   /// rotated it; `not_found`, `unavailable`.
-  status touch(stored& session, time_point now = Clock::now()) {
+  [[nodiscard]] status touch(stored& session, time_point now = Clock::now()) {
     if (session.version == 0) return unexpected{session_errc::not_found};
     const session_time time = detail::to_session_time(now);
     const session_time expires = std::max(session.expires, renewed(session.created, time));
@@ -136,7 +138,7 @@ class session_store {
   /// other change of rights, or an id that somebody planted before is logged in with it (session fixation). The new
   /// value is never to be had by the old id, unless `grace` says so. As `save` else; after `unavailable` it may be that
   /// neither id leads to the session. Throws also `std::invalid_argument`.
-  status rotate(stored& session, rotate_options how = {}, time_point now = Clock::now()) {
+  [[nodiscard]] status rotate(stored& session, rotate_options how = {}, time_point now = Clock::now()) {
     if (how.grace.count() < 0 || how.grace > options_.ttl) {
       invalid_option("rotate_options.grace", how.grace.count(), "must be from 0 to session_options.ttl");
     }
@@ -169,16 +171,16 @@ class session_store {
     return {};
   }
 
-  /// Ends the session. This process does not serve its copy any more, whatever the backend says. `not_found` when there
+  /// Ends the session. This store does not serve its copy any more, whatever the backend says. `not_found` when there
   /// was none, `unavailable`; `conflict` when it was saved again and again meanwhile.
-  status destroy(std::string_view cookie, time_point now = Clock::now()) {
+  [[nodiscard]] status destroy(std::string_view cookie, time_point now = Clock::now()) {
     const std::optional<session_id> id = session_id::parse(cookie);
     if (!id) return unexpected{session_errc::not_found};
     status ended = unexpected{session_errc::conflict};
     for (std::size_t attempt = 0; attempt < options_.update_attempts; ++attempt) {
       const expected<located, session_errc> found = backend_.find(*id, now);
       if (!found) {
-        backend_.bury_known(*id, now);
+        backend_.bury_known(*id);
         return unexpected{found.error()};
       }
       backend_.bury(found->id);
@@ -245,7 +247,7 @@ class session_store {
     return bytes;
   }
 
-  static session_record record_of(const stored& session, std::string bytes) {
+  static session_record record_of(const stored& session, std::string&& bytes) {
     return {
         .data = std::move(bytes), .version = session.version, .created = session.created, .expires = session.expires};
   }

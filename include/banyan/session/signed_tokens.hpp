@@ -38,7 +38,7 @@ namespace banyan {
 /// not choose its algorithm, and there is one way to write it.
 ///
 /// **Keys are replaced in three steps**, so that no server meets a key that it does not know: `set_keys` everywhere
-/// with the new key as one more, then with the new one first, and, `ttl` later, without the old one.
+/// with the new key as one more, then with the new one first, and, `ttl` and `skew` later, without the old one.
 ///
 /// Thread-safe; `sign` and `verify` read the keys without a lock, O(bytes + keys), and apart from the authenticator and
 /// the allocator are lock-free.

@@ -55,6 +55,8 @@ class guarded_backend {
     const status kept = ask(now, [&] { return backend_->put(id, record, version, to_session_time(now)); });
     if (kept) {
       remember(id, record, now);
+    } else if (kept.error() == session_errc::not_found) {
+      forget(id, now);
     } else if (kept.error() == session_errc::conflict) {
       conflicts_.add();
     }
@@ -62,7 +64,9 @@ class guarded_backend {
   }
 
   status touch(const session_id& id, std::uint64_t version, session_time expires, time_point now) {
-    return ask(now, [&] { return backend_->touch(id, version, expires, to_session_time(now)); });
+    const status moved = ask(now, [&] { return backend_->touch(id, version, expires, to_session_time(now)); });
+    if (!moved && moved.error() == session_errc::not_found) forget(id, now);
+    return moved;
   }
 
   status erase(const session_id& id, std::uint64_t version, time_point now) {
@@ -72,16 +76,20 @@ class guarded_backend {
   /// The backend has it: that this copy finds no memory undoes nothing.
   void remember(const session_id& id, const session_record& record, time_point now) noexcept {
     if (!recent_) return;
-    (void)caught([&] { recent_->remember(id, record, to_session_time(latest_.observe(now))); });
+    const bool kept =
+        !caught([&] { recent_->remember(id, record, to_session_time(now), to_session_time(latest_.observe(now))); });
+    // An older copy may be of what was given up by this record.
+    if (!kept) (void)caught([&] { recent_->drop(id); });
   }
 
   /// It is not to be served from memory again.
   void bury(const session_id& id) {
     if (recent_) recent_->bury(id);
   }
-  void bury_known(const session_id& id, time_point now) {
+  /// Also what it leads to, as far as is remembered, whatever the time.
+  void bury_known(const session_id& id) {
     if (!recent_) return;
-    const expected<located, session_errc> known = find_known(id, now);
+    const expected<located, session_errc> known = follow(id, [&](const session_id& at) { return recent_->last(at); });
     if (known) recent_->bury(known->id);
   }
 
@@ -122,10 +130,14 @@ class guarded_backend {
     auto found = ask(now, [&] { return backend_->get(id, to_session_time(now)); });
     if (found) {
       remember(id, *found, now);
-    } else if (recent_ && found.error() == session_errc::not_found) {
-      recent_->forget(id);
+    } else if (found.error() == session_errc::not_found) {
+      forget(id, now);
     }
     return found;
+  }
+
+  void forget(const session_id& id, time_point now) {
+    if (recent_) recent_->forget(id, to_session_time(now));
   }
 
   template <class F>
