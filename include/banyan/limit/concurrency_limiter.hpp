@@ -15,6 +15,7 @@
 #include <banyan/core/detail/attributes.hpp>
 #include <banyan/core/expected.hpp>
 #include <banyan/core/parking_word.hpp>
+#include <banyan/core/process_seed.hpp>
 #include <banyan/core/random.hpp>
 #include <banyan/core/zeroed_array.hpp>
 #include <banyan/limit/concurrency_limiter_options.hpp>
@@ -42,7 +43,7 @@ namespace banyan {
 /// A call is let in when fewer than the limit are in flight, one of lower priority when fewer than its share of the
 /// limit are. When the limit comes down, those that are in stay, and nobody is let in until they are fewer. The limit
 /// is the policy's (`limit_policy`): `fixed`, `aimd`, `vegas`, `gradient2`, or your own; it is looked at when a call
-/// ends after a window's end.
+/// ends after a window's end. A window in which no call has ended begins anew with the first one that ends after it.
 ///
 /// With `queue`, `acquire` waits: first come, first served within a priority, the more important first, and nobody
 /// overtakes, not even `try_acquire`. When as many wait as may, a more important newcomer takes the place of a less
@@ -78,6 +79,7 @@ class concurrency_limiter {
       // Rounded up a little, so that 0.9 of 10 is 9.
       shares_[i] = std::min<std::uint64_t>(whole, static_cast<std::uint64_t>(how.shares[i] * whole) + 1);
     }
+    if (how_.seed == 0) how_.seed = fresh_seed();
     if constexpr (has_timeout) timeout_ = policy_.timeout().count();
   }
 
@@ -154,6 +156,11 @@ class concurrency_limiter {
   }();
   static constexpr bool has_timeout = requires(const Policy p) { p.timeout().count(); };
 
+  static std::uint64_t fresh_seed() noexcept {
+    static constinit std::atomic<std::uint64_t> made{0};
+    return mix_bits(process_seed() + made.fetch_add(0x9e3779b97f4a7c15U, std::memory_order_relaxed));
+  }
+
   [[nodiscard]] std::size_t room() const noexcept { return how_.queue + 64U; }  // and some that are on their way out
   [[nodiscard]] std::span<queue::entry> entries_of(std::size_t i) noexcept {
     if (entries_.size() == 0) return {no_entries_.data() + 2 * i, 2};
@@ -200,15 +207,22 @@ class concurrency_limiter {
   void succeeded(std::int64_t latency, std::uint32_t in_flight, time_point now) noexcept {
     if constexpr (!adaptive) return leave();
     if (timeout_ > 0 && latency > timeout_) return dropped(in_flight, now);
+    begin_window(now);
     window_.add(static_cast<std::uint64_t>(latency), in_flight);
     leave();
     look(now);
   }
   void dropped(std::uint32_t in_flight, time_point now) noexcept {
     if constexpr (!adaptive) return leave();
+    begin_window(now);
     window_.drop(in_flight);
     leave();
     look(now);
+  }
+
+  // After a pause. Who takes windows of a single call has no use for that.
+  void begin_window(time_point now) noexcept {
+    if (how_.min_calls > 1) window_.begin(detail::clamped_nanoseconds(now), how_.window.count());
   }
 
   // Ends the window when it is time, and lets the policy have it.
@@ -219,11 +233,10 @@ class concurrency_limiter {
 
   BANYAN_COLD void apply(const detail::sample_window<>::gathered& taken) noexcept {
     const std::uint64_t count = windows_.fetch_add(1, std::memory_order_relaxed);
-    const auto address = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(this));
     const limit_sample sample{
         taken.latency,   static_cast<double>(taken.least_latency),
         taken.calls,     taken.drops,
-        taken.in_flight, mix_bits(static_cast<std::uint64_t>(taken.end) + mix_bits(address + count))};
+        taken.in_flight, mix_bits(static_cast<std::uint64_t>(taken.end) + mix_bits(how_.seed + count))};
     std::uint64_t word = state_.load(std::memory_order_seq_cst);
     do {
       if (!window_.is_last(taken)) return;
