@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -67,8 +68,11 @@ std::atomic<bool> goes_on{false};
 
 // It is counted before it joins the list, and asks for the limit next when it has joined.
 void gated::at_limit() {
-  if (gate_of_the_test.load()->stats().waiting[0] < stops_as) return;
-  stops_as = 0;
+  const std::uint32_t wanted = std::exchange(stops_as, 0);  // `stats` asks for the limit, too
+  if (gate_of_the_test.load()->stats().waiting[0] < wanted) {
+    stops_as = wanted;
+    return;
+  }
   in_the_list.fetch_add(1);
   while (!goes_on.load()) std::this_thread::yield();
 }
