@@ -141,7 +141,7 @@ TEST_CASE("sample_window, every order: an empty one that is over begins anew for
       sample_window<scheduled_atomic> w{10};
       bool closed = false;
       void pass(std::int64_t now) {
-        w.begin(now, 10);
+        w.begin(now, 10, 2);
         w.add(5, 1);
         closed = w.close(now, 10, 1).has_value() || closed;
       }

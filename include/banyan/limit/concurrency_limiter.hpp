@@ -15,13 +15,13 @@
 #include <banyan/core/detail/attributes.hpp>
 #include <banyan/core/expected.hpp>
 #include <banyan/core/parking_word.hpp>
-#include <banyan/core/process_seed.hpp>
 #include <banyan/core/random.hpp>
 #include <banyan/core/zeroed_array.hpp>
 #include <banyan/limit/concurrency_limiter_options.hpp>
 #include <banyan/limit/concurrency_permit.hpp>
 #include <banyan/limit/concurrency_stats.hpp>
 #include <banyan/limit/detail/admission.hpp>
+#include <banyan/limit/detail/fresh_seed.hpp>
 #include <banyan/limit/detail/queue_patience.hpp>
 #include <banyan/limit/detail/sample_window.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
@@ -79,7 +79,7 @@ class concurrency_limiter {
       // Rounded up a little, so that 0.9 of 10 is 9.
       shares_[i] = std::min<std::uint64_t>(whole, static_cast<std::uint64_t>(how.shares[i] * whole) + 1);
     }
-    if (how_.seed == 0) how_.seed = fresh_seed();
+    if (how_.seed == 0) how_.seed = detail::fresh_seed();
     if constexpr (has_timeout) timeout_ = policy_.timeout().count();
   }
 
@@ -156,11 +156,6 @@ class concurrency_limiter {
   }();
   static constexpr bool has_timeout = requires(const Policy p) { p.timeout().count(); };
 
-  static std::uint64_t fresh_seed() noexcept {
-    static constinit std::atomic<std::uint64_t> made{0};
-    return mix_bits(process_seed() + made.fetch_add(0x9e3779b97f4a7c15U, std::memory_order_relaxed));
-  }
-
   [[nodiscard]] std::size_t room() const noexcept { return how_.queue + 64U; }  // and some that are on their way out
   [[nodiscard]] std::span<queue::entry> entries_of(std::size_t i) noexcept {
     if (entries_.size() == 0) return {no_entries_.data() + 2 * i, 2};
@@ -207,22 +202,17 @@ class concurrency_limiter {
   void succeeded(std::int64_t latency, std::uint32_t in_flight, time_point now) noexcept {
     if constexpr (!adaptive) return leave();
     if (timeout_ > 0 && latency > timeout_) return dropped(in_flight, now);
-    begin_window(now);
+    window_.begin(detail::clamped_nanoseconds(now), how_.window.count(), how_.min_calls);
     window_.add(static_cast<std::uint64_t>(latency), in_flight);
     leave();
     look(now);
   }
   void dropped(std::uint32_t in_flight, time_point now) noexcept {
     if constexpr (!adaptive) return leave();
-    begin_window(now);
+    window_.begin(detail::clamped_nanoseconds(now), how_.window.count(), how_.min_calls);
     window_.drop(in_flight);
     leave();
     look(now);
-  }
-
-  // After a pause. Who takes windows of a single call has no use for that.
-  void begin_window(time_point now) noexcept {
-    if (how_.min_calls > 1) window_.begin(detail::clamped_nanoseconds(now), how_.window.count());
   }
 
   // Ends the window when it is time, and lets the policy have it.

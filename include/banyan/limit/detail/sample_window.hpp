@@ -41,10 +41,13 @@ class sample_window {
   explicit sample_window(std::int64_t end) noexcept : end_{end} {}
 
   /// Before a call is gathered: a window that is over with nothing in it begins anew, and takes `length` from now. Else
-  /// it would be closed by the first calls that end, which of those that began together are the shortest.
-  void begin(std::int64_t now, std::int64_t length) noexcept {
+  /// it would be closed by the first calls that end, which of those that began together are the shortest; when one is
+  /// `enough`, that is what is asked for.
+  void begin(std::int64_t now, std::int64_t length, std::uint32_t enough) noexcept {
     std::int64_t end = end_.load(std::memory_order_relaxed);
-    if (now < end || sums_.load(std::memory_order_relaxed) != 0 || peaks_.load(std::memory_order_relaxed) != 0) return;
+    if (now < end || enough <= 1 || sums_.load(std::memory_order_relaxed) != 0 ||
+        peaks_.load(std::memory_order_relaxed) != 0)
+      return;
     constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
     // As (1). Fails if somebody has closed the window, or begun it anew, since we looked.
     end_.compare_exchange_strong(end, now > last - length ? last : now + length, std::memory_order_acq_rel,
