@@ -66,7 +66,7 @@ class circuit_breaker {
 
     [[nodiscard]] explicit operator bool() const noexcept { return breaker_ != nullptr; }
 
-    /// The call went well; it took `latency`, which may have been too long.
+    /// The call went well; it took `latency`, which may have been too long: untold, it is not slow. See `slow_after`.
     void succeeded(duration latency = duration{0}, time_point now = Clock::now()) noexcept {
       report(false, latency, now);
     }
