@@ -96,6 +96,15 @@ TEST_CASE("concurrency_limiter: calls that are rarer than windows close them all
   CHECK(gate.stats().windows >= 9U);
 }
 
+TEST_CASE("concurrency_limiter: a call longer than there are nanoseconds", "[limit][concurrency_limiter]") {
+  concurrency_limiter<mean, manual> gate{{}, {.min_calls = 1}, at(0s)};
+  manual::set(at(1h));
+  auto call = gate.try_acquire(manual::time_point::min());
+  call.succeeded();
+  CHECK(gate.stats().windows == 1U);
+  CHECK(gate.in_flight() == 0U);
+}
+
 TEST_CASE("concurrency_limiter: with a seed, the random bits of samples are the same each time",
           "[limit][concurrency_limiter]") {
   const auto drawn = [](std::uint64_t seed) {
