@@ -139,6 +139,22 @@ TEST_CASE("an exception goes to everybody, and the next call runs again", "[core
   CHECK(f.run("k", [](const auto&) { return 1; }) == 1);
 }
 
+TEST_CASE("an exception that nobody waits for is not kept", "[core][single_flight]") {
+  struct failure {
+    std::shared_ptr<int> held;
+  };
+  const auto held = std::make_shared<int>(1);
+  banyan::single_flight<int, int> loads;
+  bool thrown = false;
+  try {
+    static_cast<void>(loads.run(1, [&](int) -> int { throw failure{held}; }));
+  } catch (const failure&) {
+    thrown = true;
+  }
+  CHECK(thrown);
+  CHECK(held.use_count() == 1);
+}
+
 TEST_CASE("when keep throws, those that wait have the value", "[core][single_flight]") {
   flights f;
   std::atomic<int> loads{0};

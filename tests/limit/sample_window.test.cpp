@@ -133,3 +133,46 @@ TEST_CASE("sample_window, every order: two windows, and nothing counts twice", "
   CHECK(report.complete);
   CHECK(report.passed);
 }
+
+TEST_CASE("sample_window, every order: an empty one that is over begins anew for all that come",
+          "[limit][sample_window]") {
+  const auto report = explore({.preemptions = 3}, [] {
+    struct shared_state {
+      sample_window<scheduled_atomic> w{10};
+      bool closed = false;
+      void pass(std::int64_t now) {
+        w.begin(now, 10, 2);
+        w.add(5, 1);
+        closed = w.close(now, 10, 1).has_value() || closed;
+      }
+    };
+    auto s = std::make_shared<shared_state>();
+    return scenario{{[=] { s->pass(100); }, [=] { s->pass(101); }}, [=] {
+                      const auto all = s->w.close(200, 10, 2);
+                      return !s->closed && all && all->calls == 2;
+                    }};
+  });
+  CAPTURE(report.runs, report.schedule);
+  CHECK(report.complete);
+  CHECK(report.passed);
+}
+
+TEST_CASE("sample_window, every order: the shortest call is not longer than the mean", "[limit][sample_window]") {
+  const auto report = explore({.preemptions = 3}, [] {
+    struct shared_state {
+      sample_window<scheduled_atomic> w{10};
+      bool good = true;
+    };
+    auto s = std::make_shared<shared_state>();
+    return scenario{{[=] { s->w.add(5, 1); },
+                     [=] {
+                       if (const auto taken = s->w.close(10, 10, 1)) {
+                         s->good = static_cast<double>(taken->least_latency) <= taken->latency;
+                       }
+                     }},
+                    [=] { return s->good; }};
+  });
+  CAPTURE(report.runs, report.schedule);
+  CHECK(report.complete);
+  CHECK(report.passed);
+}

@@ -432,7 +432,9 @@ class single_flight {
 
     ~landing() {
       const std::uint32_t waiters = which_->state.land();
-      if (waiters != 0) {
+      if (waiters == 0) {
+        which_->clear();  // the error: the flight itself may stay for long
+      } else {
         leave_a_copy();
         if (which_->state.hand_out(waiters)) {
           which_->clear();

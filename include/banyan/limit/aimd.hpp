@@ -11,8 +11,9 @@
 namespace banyan {
 
 /// Additive increase, multiplicative decrease, for `concurrency_limiter`: one more after a window in which the limit
-/// was used by half at least, `backoff` times the limit after one in which a call was dropped. It goes by failures
-/// only, so it finds a limit by going over it; take it where overload shows as errors or timeouts.
+/// was used by half at least, `backoff` times the limit after one in which more than `drops_tolerated` was dropped (the
+/// published rule goes call by call, +1 or times `backoff`, which also bears a few drops). It goes by failures only, so
+/// it finds a limit by going over it; take it where overload shows as errors or timeouts.
 ///
 /// All functions are O(1), wait-free and thread-safe; the constructor throws `std::invalid_argument`.
 ///
@@ -22,9 +23,10 @@ class aimd {
  public:
   struct options {
     std::uint32_t initial = 0;                                   ///< 0: 20, or the nearest within the bounds
-    std::uint32_t min = 20;                                      ///< from 1
+    std::uint32_t min = 20;                                      ///< from 1; no less than the workers there surely are
     std::uint32_t max = 200;                                     ///< at most `max_concurrency_limit`
     double backoff = 0.9;                                        ///< from 0.5, below 1
+    double drops_tolerated = 0.01;                               ///< part of the calls; from 0 to 1
     std::chrono::nanoseconds timeout = std::chrono::seconds{5};  ///< what takes longer counts as dropped; 0: nothing
   };
 
@@ -32,6 +34,7 @@ class aimd {
     detail::check_limit_bounds("aimd", wanted.initial, wanted.min, wanted.max);
     if (!(wanted.backoff >= 0.5 && wanted.backoff < 1))
       invalid_option("aimd::options.backoff", wanted.backoff, "must be from 0.5, below 1");
+    detail::check_drops_tolerated("aimd", wanted.drops_tolerated);
     detail::check_limit_timeout("aimd", wanted.timeout);
   }
 
@@ -41,7 +44,7 @@ class aimd {
 
   [[nodiscard]] std::uint64_t next(std::uint64_t word, const limit_sample& sample) const noexcept {
     std::uint32_t limit = this->limit(word);
-    if (sample.drops > 0) {
+    if (detail::too_many_drops(sample, options_.drops_tolerated)) {
       limit = static_cast<std::uint32_t>(static_cast<double>(limit) * options_.backoff);
     } else if (std::uint64_t{sample.in_flight} * 2 >= limit) {
       ++limit;

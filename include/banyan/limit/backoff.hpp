@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -9,8 +8,8 @@
 #include <limits>
 
 #include <banyan/core/invalid_option.hpp>
-#include <banyan/core/process_seed.hpp>
 #include <banyan/core/random.hpp>
+#include <banyan/limit/detail/fresh_seed.hpp>
 
 namespace banyan {
 
@@ -57,7 +56,7 @@ class backoff {
 
   /// Throws `std::invalid_argument` when an option is out of its range.
   explicit backoff(backoff_options wanted = {})
-      : options_{(check(wanted), wanted)}, random_{wanted.seed != 0 ? wanted.seed : fresh_seed()} {
+      : options_{(check(wanted), wanted)}, random_{wanted.seed != 0 ? wanted.seed : detail::fresh_seed()} {
     restart();
   }
 
@@ -123,11 +122,6 @@ class backoff {
   [[nodiscard]] static std::default_sentinel_t end() noexcept { return std::default_sentinel; }
 
  private:
-  static std::uint64_t fresh_seed() noexcept {
-    static constinit std::atomic<std::uint64_t> made{0};
-    return mix_bits(process_seed() + made.fetch_add(0x9e3779b97f4a7c15U, std::memory_order_relaxed));
-  }
-
   backoff_options options_;
   splitmix64 random_;
   double wait_ = 0;  // nanoseconds: of the next retry without jitter; decorrelated: the one before it

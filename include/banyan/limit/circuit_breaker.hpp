@@ -66,7 +66,7 @@ class circuit_breaker {
 
     [[nodiscard]] explicit operator bool() const noexcept { return breaker_ != nullptr; }
 
-    /// The call went well; it took `latency`, which may have been too long.
+    /// The call went well; it took `latency`, which may have been too long: untold, it is not slow. See `slow_after`.
     void succeeded(duration latency = duration{0}, time_point now = Clock::now()) noexcept {
       report(false, latency, now);
     }
@@ -230,7 +230,10 @@ class circuit_breaker {
   void cancelled(std::uint16_t generation) noexcept { state_.give_back(generation, false, false, false); }
 
   detail::outcome_counts recorded(const view& seen, detail::call_outcome outcome, time_point now) noexcept {
-    if (options_.window_time.count() == 0) return last_.record(seen.generation, outcome);
+    if (options_.window_time.count() == 0) {
+      return last_.record(seen.generation, outcome,
+                          [this](std::uint16_t a, std::uint16_t than) noexcept { return state_.is_later(a, than); });
+    }
     // Calls of an earlier generation may be in the slot in which this one began: it counts from the next one on.
     const std::uint64_t first = seen.since == 0 ? 1 : slot_of(seen.since) + 1;
     const std::uint64_t slot = slot_of(ticks(now, false));

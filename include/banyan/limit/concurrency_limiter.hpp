@@ -21,6 +21,7 @@
 #include <banyan/limit/concurrency_permit.hpp>
 #include <banyan/limit/concurrency_stats.hpp>
 #include <banyan/limit/detail/admission.hpp>
+#include <banyan/limit/detail/fresh_seed.hpp>
 #include <banyan/limit/detail/queue_patience.hpp>
 #include <banyan/limit/detail/sample_window.hpp>
 #include <banyan/limit/detail/tick_scale.hpp>
@@ -42,7 +43,7 @@ namespace banyan {
 /// A call is let in when fewer than the limit are in flight, one of lower priority when fewer than its share of the
 /// limit are. When the limit comes down, those that are in stay, and nobody is let in until they are fewer. The limit
 /// is the policy's (`limit_policy`): `fixed`, `aimd`, `vegas`, `gradient2`, or your own; it is looked at when a call
-/// ends after a window's end.
+/// ends after a window's end. A window in which no call has ended begins anew with the first one that ends after it.
 ///
 /// With `queue`, `acquire` waits: first come, first served within a priority, the more important first, and nobody
 /// overtakes, not even `try_acquire`. When as many wait as may, a more important newcomer takes the place of a less
@@ -78,6 +79,7 @@ class concurrency_limiter {
       // Rounded up a little, so that 0.9 of 10 is 9.
       shares_[i] = std::min<std::uint64_t>(whole, static_cast<std::uint64_t>(how.shares[i] * whole) + 1);
     }
+    if (how_.seed == 0) how_.seed = detail::fresh_seed();
     if constexpr (has_timeout) timeout_ = policy_.timeout().count();
   }
 
@@ -200,12 +202,14 @@ class concurrency_limiter {
   void succeeded(std::int64_t latency, std::uint32_t in_flight, time_point now) noexcept {
     if constexpr (!adaptive) return leave();
     if (timeout_ > 0 && latency > timeout_) return dropped(in_flight, now);
+    window_.begin(detail::clamped_nanoseconds(now), how_.window.count(), how_.min_calls);
     window_.add(static_cast<std::uint64_t>(latency), in_flight);
     leave();
     look(now);
   }
   void dropped(std::uint32_t in_flight, time_point now) noexcept {
     if constexpr (!adaptive) return leave();
+    window_.begin(detail::clamped_nanoseconds(now), how_.window.count(), how_.min_calls);
     window_.drop(in_flight);
     leave();
     look(now);
@@ -219,11 +223,10 @@ class concurrency_limiter {
 
   BANYAN_COLD void apply(const detail::sample_window<>::gathered& taken) noexcept {
     const std::uint64_t count = windows_.fetch_add(1, std::memory_order_relaxed);
-    const auto address = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(this));
     const limit_sample sample{
         taken.latency,   static_cast<double>(taken.least_latency),
         taken.calls,     taken.drops,
-        taken.in_flight, mix_bits(static_cast<std::uint64_t>(taken.end) + mix_bits(address + count))};
+        taken.in_flight, mix_bits(static_cast<std::uint64_t>(taken.end) + mix_bits(how_.seed + count))};
     std::uint64_t word = state_.load(std::memory_order_seq_cst);
     do {
       if (!window_.is_last(taken)) return;

@@ -15,6 +15,7 @@ struct concurrency_limiter_options {
   /// times this at most. Above 0, at most an hour.
   std::chrono::nanoseconds window = std::chrono::seconds{1};
   std::uint32_t min_calls = 10;  ///< a window goes on until so many have ended; from 1 to 1,000,000
+  std::uint64_t seed = 0;        ///< for the same `limit_sample::random` each time; 0: others for every object
   /// The part of the limit that calls of each priority may fill. The first 1, none above the one before, all above 0;
   /// one call is always let in.
   std::array<double, priority_count> shares{1, 0.9, 0.5};

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -35,11 +36,15 @@ class concurrency_permit {
 
   [[nodiscard]] explicit operator bool() const noexcept { return limiter_ != nullptr; }
 
-  /// The call went well; it took from when it was let in until now.
+  /// The call went well; it took from when it was let in until now. `ignored` if the clock has gone back meanwhile.
   void succeeded() noexcept {
     if (limiter_ == nullptr) return;
     const time_point now = clock::now();
-    report(detail::clamped_nanoseconds(now) - detail::clamped_nanoseconds(start_), now);
+    const std::int64_t begin = detail::clamped_nanoseconds(start_);
+    const std::int64_t end = detail::clamped_nanoseconds(now);
+    constexpr std::int64_t longest = std::numeric_limits<std::int64_t>::max();
+    if (end < begin) return ignored();
+    report(begin < 0 && end > longest + begin ? longest : end - begin, now);
   }
 
   /// The call went well and took `latency`. A latency below 0, or that is not a number, is a mistake: `ignored`.

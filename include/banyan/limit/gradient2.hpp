@@ -17,16 +17,17 @@ namespace banyan {
 ///     gradient = clamp(tolerance * baseline / latency, 0.5, 1)
 ///     limit   += smoothing * (queue_size)               when the gradient is 1
 ///     limit   -= smoothing * limit * (1 - gradient)     when it is less
-///     limit   *= backoff                                after a window in which more than `drops_tolerated` was
-///     dropped
+///     limit   *= backoff                                after more drops than `drops_tolerated`
 ///
-/// The limit does not change while less than half of it is used. The baseline is an exponential average over
+/// Windows with more drops do not move the baseline, and end a probe: what gets through then is few, and not like the
+/// rest. The limit does not change while less than half of it is used. The baseline is an exponential average over
 /// `long_window` windows, after the mean of the first ten. What is added to the published rule:
 ///
 /// - Published, the baseline follows any latency, also that of the queue the limit itself has made; under lasting
 ///   overload both rise together to the maximum. Here it follows upwards only while less than half of the limit is
 ///   used. About every `probe_every` windows in which the limit was used, `probe_share` of it is given out for two
-///   windows: the queue runs empty in the first, the baseline is set to what the second one shows. If the limit is x
+///   windows: the queue runs empty in the first, the baseline is set to what the second one shows, to a
+///   part if that is lower and of fewer than 50 calls. If the limit is x
 ///   times what the service takes, the next one will be max(tolerance, tolerance * probe_share * x) times: it comes
 ///   down as long as tolerance * probe_share < 1.
 /// - Published, `queue_size` is added whatever the gradient, which makes a limit below queue_size / (1 - gradient) grow
@@ -43,7 +44,7 @@ class gradient2 {
  public:
   struct options {
     std::uint32_t initial = 0;        ///< 0: 20, or the nearest within the bounds
-    std::uint32_t min = 20;           ///< from 1
+    std::uint32_t min = 20;           ///< from 1; no less than the workers there surely are: drops lower it to that
     std::uint32_t max = 200;          ///< at most `max_concurrency_limit`
     double queue_size = 4;            ///< what the limit grows by, before smoothing; above 0, at most 1000
     double tolerance = 1.5;           ///< times the baseline that is taken for normal; from 1 to 1000
@@ -78,8 +79,7 @@ class gradient2 {
           "must be above 0, and below 1 / tolerance");
     range("gradient2::options.backoff", wanted.backoff, wanted.backoff >= 0.5 && wanted.backoff < 1,
           "must be from 0.5, below 1");
-    range("gradient2::options.drops_tolerated", wanted.drops_tolerated,
-          wanted.drops_tolerated >= 0 && wanted.drops_tolerated <= 1, "must be from 0 to 1");
+    detail::check_drops_tolerated("gradient2", wanted.drops_tolerated);
     detail::check_limit_timeout("gradient2", wanted.timeout);
     probe_at_ = wanted.probe_every == 0 ? estimate::most_count + 1 : warm_up + wanted.probe_every;
     share_ = wanted.probe_every == 0 ? 0 : static_cast<std::uint64_t>(wanted.probe_share * 0x1p32);
@@ -93,8 +93,11 @@ class gradient2 {
   [[nodiscard]] std::uint64_t next(std::uint64_t word, const limit_sample& sample) const noexcept {
     estimate e = estimate::from(word);
     const std::uint32_t phase = e.count;
-    const bool dropped = sample.drops > options_.drops_tolerated * (static_cast<double>(sample.drops) + sample.calls);
-    if (dropped) e.limit = bounded(e.limit * options_.backoff);
+    if (detail::too_many_drops(sample, options_.drops_tolerated)) {
+      e.limit = bounded(e.limit * options_.backoff);
+      if (phase >= probe_at_) e.count = after_probe(sample.random);
+      return e.word();
+    }
     if (sample.calls == 0) return e.word();
 
     const double latency = estimate::rounded(sample.latency);
@@ -103,7 +106,9 @@ class gradient2 {
       if (phase == probe_at_) {  // what was in flight before is out now
         e.count = phase + 1;
       } else {
-        e.latency = std::min(latency, 2 * e.latency);  // twice at most: it may be an outlier
+        // Twice at most: it may be an outlier.
+        e.latency =
+            latency < e.latency ? detail::lowered(e.latency, latency, sample.calls) : std::min(latency, 2 * e.latency);
         e.count = after_probe(sample.random);
       }
       return e.word();
@@ -115,7 +120,7 @@ class gradient2 {
       // Nothing to find out when the part of the limit that a probe leaves is all that was in use.
       if (e.count == probe_at_ && sample.in_flight < probing_limit(e.word())) e.count = after_probe(sample.random);
     }
-    if (dropped || idle) return e.word();
+    if (idle) return e.word();
 
     const double gradient = std::clamp(options_.tolerance * baseline / latency, 0.5, 1.0);
     const bool room = gradient == 1 || options_.probe_every == 0;

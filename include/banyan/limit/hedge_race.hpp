@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <banyan/core/cancellation.hpp>
+#include <banyan/core/detail/caught.hpp>
 #include <banyan/core/expected.hpp>
 #include <banyan/limit/detail/race_state.hpp>
 
@@ -53,7 +54,8 @@ struct hedge_failure {
 ///
 /// `done(expected<Value, hedge_failure>, std::size_t attempt)` is called exactly once, on the thread that ends the
 /// race, under no lock, after the others have been told; `attempt` is the number of the winner, or of attempts started.
-/// It is kept until the last attempt has ended. What it throws goes to whoever reported.
+/// It is kept until the last attempt and handle are gone. What it throws goes to whoever reported; it is lost where an
+/// attempt dies without a report.
 ///
 /// A handle: copies name the same race. Thread-safe; lock-free, O(1), apart from the callbacks and `cancellation`.
 /// Starting allocates.
@@ -106,7 +108,8 @@ class hedge_race {
   };
 
  public:
-  /// One attempt: to be reported on once. Move-only; one thread at a time, apart from `cancelled` and `flag`.
+  /// One attempt: its first report counts. Move-only; one thread at a time, apart from `cancelled` and `flag`, which
+  /// are for those that `enter` gave.
   class attempt {
    public:
     /// None.
@@ -117,6 +120,7 @@ class hedge_race {
         drop();
         race_ = std::move(other.race_);
         number_ = other.number_;
+        reported_ = other.reported_;
       }
       return *this;
     }
@@ -124,7 +128,7 @@ class hedge_race {
     ~attempt() { drop(); }
 
     /// Whether it is there to be reported on.
-    [[nodiscard]] explicit operator bool() const noexcept { return race_ != nullptr; }
+    [[nodiscard]] explicit operator bool() const noexcept { return race_ != nullptr && !reported_; }
     /// From 0.
     [[nodiscard]] std::size_t number() const noexcept { return number_; }
     /// Whether the race is over, so that nobody wants the result. Wait-free.
@@ -134,17 +138,20 @@ class hedge_race {
 
     /// True if this has won; else the value is gone. If moving the value throws, nothing is reported yet.
     bool succeeded(Value value) {
+      if (!*this) return false;
       result outcome{std::in_place, std::move(value)};  // while it may throw and still fail
-      const std::shared_ptr<shared> race = std::move(race_);
+      const std::shared_ptr<shared> race = report();
+      const std::size_t number = number_;
       if (!race->state.win()) return false;
-      race->tell_others(number_);
-      race->finish(std::move(outcome), number_);
+      race->tell_others(number);
+      race->finish(std::move(outcome), number);
       return true;
     }
 
     /// True if that was the last.
     bool failed(const std::exception_ptr& error = nullptr) {
-      const std::shared_ptr<shared> race = std::move(race_);
+      if (!*this) return false;
+      const std::shared_ptr<shared> race = report();
       race->errors[number_] = error;
       if (!race->state.fail(number_)) return false;
       race->end(hedge_end::failed);
@@ -155,12 +162,19 @@ class hedge_race {
     friend hedge_race;
     attempt(std::shared_ptr<shared> race, std::uint32_t number) noexcept : race_{std::move(race)}, number_{number} {}
 
-    void drop() {
-      if (race_ != nullptr) failed();
+    // Its own hold of the race stays, for `flag`; a callback may destroy this attempt.
+    [[nodiscard]] std::shared_ptr<shared> report() noexcept {
+      reported_ = true;
+      return race_;
+    }
+
+    void drop() noexcept {
+      static_cast<void>(detail::caught([this] { failed(); }));
     }
 
     std::shared_ptr<shared> race_{};
     std::uint32_t number_ = 0;
+    bool reported_ = false;
   };
 
   template <class Done>

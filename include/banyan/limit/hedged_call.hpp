@@ -14,6 +14,7 @@
 #include <banyan/core/cancellation.hpp>
 #include <banyan/core/clock.hpp>
 #include <banyan/core/deadline.hpp>
+#include <banyan/core/detail/caught.hpp>
 #include <banyan/core/executor.hpp>
 #include <banyan/core/expected.hpp>
 #include <banyan/core/invalid_option.hpp>
@@ -135,7 +136,10 @@ template <class F, executor Executor>
     deadline next = deadline::in(delay.value_or(std::chrono::nanoseconds::max()), start);
     for (std::size_t attempts = 1; attempts < options.max_attempts && next < options.until; ++attempts) {
       if (work->ready.wait_until(0, next.at()) || !policy.try_send()) break;
-      if (auto another = race.enter()) detail::launch_attempt(runs, work, std::move(another), options.until);
+      // Without the memory to launch it, it has failed: the first one goes on.
+      static_cast<void>(detail::caught([&] {
+        if (auto another = race.enter()) detail::launch_attempt(runs, work, std::move(another), options.until);
+      }));
       next = deadline::in(*delay, next.at());
     }
     if (options.until.is_never() || work->ready.wait_until(0, options.until.at())) {

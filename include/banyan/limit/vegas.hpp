@@ -15,11 +15,12 @@ namespace banyan {
 /// Keeps the estimated queue short, for `concurrency_limiter`. Of `limit` calls in flight, limit * (1 - least /
 /// latency) are taken to be waiting, where `least` is the latency without load. With l = max(1, floor(log10(limit))):
 /// at most `threshold` * l waiting, the limit grows by `beta` * l; fewer than `alpha` * l, by l; more than `beta` * l,
-/// it shrinks by l, as it does after any window with drops. Between, it stays.
+/// it shrinks by l, as it does after any window in which more than `drops_tolerated` was dropped. Between, it stays.
 ///
 /// `least` is the lowest of all windows, and measured anew every `probe_every` windows with up to half of that taken
 /// off at random. As published, it is then what is measured under the load there is: should it be high at that moment,
-/// the limit is too until the next time. `gradient2` makes room first.
+/// the limit is too until the next time. `gradient2` makes room first. Windows with more drops tell nothing about it:
+/// what gets through then is few, and not like the rest. Of fewer than 50 calls only a part of a fall is believed.
 ///
 /// All functions are O(1), wait-free and thread-safe; the constructor throws `std::invalid_argument`.
 ///
@@ -29,11 +30,12 @@ class vegas {
  public:
   struct options {
     std::uint32_t initial = 0;            ///< 0: 20, or the nearest within the bounds
-    std::uint32_t min = 1;                ///< from 1
+    std::uint32_t min = 1;                ///< from 1; no less than the workers there surely are
     std::uint32_t max = 1000;             ///< at most `max_concurrency_limit`
     double threshold = 1;                 ///< from 0
     double alpha = 3;                     ///< at least `threshold`
     double beta = 6;                      ///< at least `alpha`
+    double drops_tolerated = 0.01;        ///< part of the calls; from 0 to 1
     double smoothing = 1;                 ///< part of the change that is made; above 0, at most 1
     std::uint32_t probe_every = 600;      ///< windows; from 2 to 4000
     std::chrono::nanoseconds timeout{0};  ///< what takes longer counts as dropped; 0: nothing
@@ -50,6 +52,7 @@ class vegas {
     detail::check_limit_ratio("vegas::options.smoothing", wanted.smoothing, 0, false, "must be above 0, at most 1");
     if (wanted.probe_every < 2 || wanted.probe_every > 4000)
       invalid_option("vegas::options.probe_every", wanted.probe_every, "must be from 2 to 4000");
+    detail::check_drops_tolerated("vegas", wanted.drops_tolerated);
     detail::check_limit_timeout("vegas", wanted.timeout);
   }
 
@@ -60,30 +63,27 @@ class vegas {
 
   [[nodiscard]] std::uint64_t next(std::uint64_t word, const limit_sample& sample) const noexcept {
     estimate e = estimate::from(word);  // its count: windows to the next probe, 0 when none has been yet
-    if (sample.calls > 0) {
-      const double latency = estimate::rounded(sample.latency);
-      if (e.count <= 1 || e.latency == 0) {
-        const std::uint32_t half = options_.probe_every / 2;
-        e.count = options_.probe_every - static_cast<std::uint32_t>((sample.random >> 32) * half >> 32);
-        e.latency = latency;
-        return sample.drops > 0 ? changed(e, -1).word() : e.word();
-      }
-      --e.count;
-      if (latency < e.latency) {
-        e.latency = latency;
-        return sample.drops > 0 ? changed(e, -1).word() : e.word();
-      }
-      if (sample.drops == 0) {
-        if (static_cast<double>(sample.in_flight) * 2 < e.limit) return e.word();
-        const double queue = std::ceil(e.limit * (1 - e.latency / latency));
-        const double scale = log10_of(e.limit);
-        if (queue <= options_.threshold * scale) return changed(e, options_.beta).word();
-        if (queue < options_.alpha * scale) return changed(e, 1).word();
-        if (queue > options_.beta * scale) return changed(e, -1).word();
-        return e.word();
-      }
+    if (detail::too_many_drops(sample, options_.drops_tolerated)) return changed(e, -1).word();
+    if (sample.calls == 0) return e.word();
+    const double latency = estimate::rounded(sample.latency);
+    if (e.count <= 1 || e.latency == 0) {
+      const std::uint32_t half = options_.probe_every / 2;
+      e.count = options_.probe_every - static_cast<std::uint32_t>((sample.random >> 32) * half >> 32);
+      e.latency = latency < e.latency ? detail::lowered(e.latency, latency, sample.calls) : latency;
+      return e.word();
     }
-    return sample.drops > 0 ? changed(e, -1).word() : e.word();
+    --e.count;
+    if (latency < e.latency) {
+      e.latency = detail::lowered(e.latency, latency, sample.calls);
+      return e.word();
+    }
+    if (static_cast<double>(sample.in_flight) * 2 < e.limit) return e.word();
+    const double queue = std::ceil(e.limit * (1 - e.latency / latency));
+    const double scale = log10_of(e.limit);
+    if (queue <= options_.threshold * scale) return changed(e, options_.beta).word();
+    if (queue < options_.alpha * scale) return changed(e, 1).word();
+    if (queue > options_.beta * scale) return changed(e, -1).word();
+    return e.word();
   }
 
   [[nodiscard]] std::uint32_t limit(std::uint64_t word) const noexcept { return estimate::limit_in(word); }

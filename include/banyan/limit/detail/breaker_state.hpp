@@ -51,15 +51,28 @@ class breaker_state {
                                           std::memory_order_acq_rel, std::memory_order_relaxed);
   }
 
+  /// Whether generation `a`, found in a word that was read by acquire and written by release, is later than the other.
+  /// Numbers go round, so their distance tells it only for some time; the present one is later than all others for
+  /// ever.
+  [[nodiscard]] bool is_later(std::uint16_t a, std::uint16_t than) const noexcept {
+    if (a == 0 || a == than) return false;
+    const std::uint16_t now = look().generation;
+    return a == now || (than != now && static_cast<std::uint16_t>(a - than) < 32'768);
+  }
+
   /// One more probe of `generation`, if there are fewer than `most`.
   bool issue(std::uint16_t generation, std::uint32_t most) noexcept {
-    std::uint64_t seen = probes_.load(std::memory_order_relaxed);
+    // (3) acquire: pairs with the release in (4).
+    std::uint64_t seen = probes_.load(std::memory_order_acquire);
     for (;;) {
       probes next = counts(seen, generation);
-      // A word of a later generation: the caller is late. Generations come in a row, so half of them are later.
-      if (next.issued >= most || is_later(generation_of(seen), generation)) return false;
+      if (next.issued >= most || is_later(generation_of(seen), generation)) return false;  // later: the caller is late
       ++next.issued;
-      if (probes_.compare_exchange_weak(seen, packed(generation, next), std::memory_order_relaxed)) return true;
+      // (4) release, and acquire as (3): pairs with (3) and (4).
+      if (probes_.compare_exchange_weak(seen, packed(generation, next), std::memory_order_acq_rel,
+                                        std::memory_order_acquire)) {
+        return true;
+      }
     }
   }
 
@@ -85,10 +98,6 @@ class breaker_state {
 
   static constexpr std::uint16_t after(std::uint16_t generation) noexcept {
     return generation == 65'535 ? std::uint16_t{1} : static_cast<std::uint16_t>(generation + 1);
-  }
-  static constexpr bool is_later(std::uint16_t a, std::uint16_t than) noexcept {
-    const auto ahead = static_cast<std::uint16_t>(a - than);
-    return a != 0 && ahead != 0 && ahead < 32'768;
   }
 
   static constexpr std::uint64_t packed(const view& v) noexcept {

@@ -28,6 +28,22 @@ inline void check_limit_ratio(const std::string& field, double value, double lea
   if (!(value <= 1 && (including_least ? value >= least : value > least))) invalid_option(field, value, rule);
 }
 
+inline void check_drops_tolerated(const std::string& policy, double value) {
+  check_limit_ratio(policy + "::options.drops_tolerated", value, 0, true, "must be from 0 to 1");
+}
+
+/// Whether more than `tolerated`, a part of the calls, was dropped.
+[[nodiscard]] inline bool too_many_drops(const limit_sample& sample, double tolerated) noexcept {
+  return sample.drops > tolerated * (static_cast<double>(sample.drops) + sample.calls);
+}
+
+/// A latency that is taken for normal, after a window with a lower mean: of few calls, which may be the short ones by
+/// chance, it takes over a part.
+[[nodiscard]] inline double lowered(double normal, double mean, std::uint32_t calls) noexcept {
+  constexpr std::uint32_t enough = 50;
+  return calls < enough ? normal + (mean - normal) * calls / enough : mean;
+}
+
 /// Where to begin: as told, or at Netflix's 20 if the bounds allow.
 [[nodiscard]] inline std::uint32_t first_limit(std::uint32_t initial, std::uint32_t min, std::uint32_t max) noexcept {
   return initial != 0 ? initial : std::clamp<std::uint32_t>(20, min, max);

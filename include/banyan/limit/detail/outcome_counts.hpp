@@ -26,7 +26,8 @@ struct call_outcome {
 /// and adds the difference of both to the sums. The sums are those of all calls that are through: differences may come
 /// in any order, so a sum may be below 0 for a moment, and counts as 0 then.
 ///
-/// Lock-free: a repetition means that another call was counted. All words stand for themselves, so relaxed will do.
+/// Lock-free: a repetition means that another call was counted. Words stand for themselves, but a generation that is
+/// found in one was the present one before: hence acquire and release.
 template <template <class> class Atomic = std::atomic>
 class basic_last_outcomes {
  public:
@@ -36,32 +37,45 @@ class basic_last_outcomes {
   explicit basic_last_outcomes(std::span<Atomic<std::uint32_t>> ring) noexcept
       : ring_{ring.data()}, size_{ring.size()} {}
 
-  /// Records a call of `generation`, which is above 0, and tells the counts with it.
-  outcome_counts record(std::uint16_t generation, call_outcome outcome) noexcept {
+  /// Records a call of `generation`, which is above 0, and tells the counts with it. `is_later(a, than)` compares two
+  /// generations that are not 0.
+  template <class Later>
+  outcome_counts record(std::uint16_t generation, call_outcome outcome, Later&& is_later) noexcept {
     const std::uint64_t place = next_.fetch_add(1, std::memory_order_relaxed) % size_;
     const std::uint32_t written =
         (std::uint32_t{generation} << 2) | (outcome.failed ? 2U : 0U) | (outcome.slow ? 1U : 0U);
-    const std::uint32_t before = ring_[place].exchange(written, std::memory_order_relaxed);
+    // (1) acquire, release: pairs with itself.
+    const std::uint32_t before = ring_[place].exchange(written, std::memory_order_acq_rel);
     // Either may be of a generation that is over; the other counts all the same.
     const auto older = static_cast<std::uint16_t>(before >> 2);
-    const std::uint16_t counted = is_later(older, generation) ? older : generation;
+    const bool other = older != 0 && older != generation;
+    const std::uint16_t counted = other && is_later(older, generation) ? older : generation;
     const int gained = generation == counted ? 1 : 0;
     const int lost = older == counted ? 1 : 0;
     const auto change = [=](std::uint16_t value, int plus, int minus) {
       return static_cast<std::uint16_t>(value + gained * plus - lost * minus);
     };
 
-    std::uint64_t seen = sums_.load(std::memory_order_relaxed);
+    std::uint64_t seen = sums_.load(std::memory_order_acquire);  // (2) pairs with (3)
     for (;;) {
-      if (is_later(field(seen, 3), counted)) return {};
+      const std::uint16_t summed = field(seen, 3);
+      if (summed != 0 && summed != counted && is_later(summed, counted)) return {};
       const std::uint64_t base = field(seen, 3) == counted ? seen : 0;
       const std::uint64_t next =
           packed(counted, change(field(base, 2), 1, 1), change(field(base, 1), bit(written, 1), bit(before, 1)),
                  change(field(base, 0), bit(written, 0), bit(before, 0)));
-      if (sums_.compare_exchange_weak(seen, next, std::memory_order_relaxed)) {
+      // (3) acquire, release: pairs with (2) and (3).
+      if (sums_.compare_exchange_weak(seen, next, std::memory_order_acq_rel, std::memory_order_acquire)) {
         return generation == counted ? counts(next) : outcome_counts{};
       }
     }
+  }
+
+  /// As above; generations are compared by their distance, which tells for half a round of them.
+  outcome_counts record(std::uint16_t generation, call_outcome outcome) noexcept {
+    return record(generation, outcome, [](std::uint16_t a, std::uint16_t than) noexcept {
+      return static_cast<std::uint16_t>(a - than) < 32'768;
+    });
   }
 
   [[nodiscard]] outcome_counts look(std::uint16_t generation) const noexcept {
@@ -71,11 +85,6 @@ class basic_last_outcomes {
 
  private:
   static constexpr int bit(std::uint32_t word, unsigned at) noexcept { return static_cast<int>((word >> at) & 1U); }
-  // Generations go round; 0 is none.
-  static constexpr bool is_later(std::uint16_t a, std::uint16_t than) noexcept {
-    const auto ahead = static_cast<std::uint16_t>(a - than);
-    return a != 0 && than != 0 && ahead != 0 && ahead < 32'768;
-  }
   static constexpr std::uint16_t field(std::uint64_t word, unsigned at) noexcept {
     return static_cast<std::uint16_t>(word >> (16 * at));
   }
@@ -104,12 +113,15 @@ class recent_outcomes {
  public:
   static constexpr std::uint64_t count = 10;
 
-  /// Records a call in `slot`, numbered from 1, and tells the counts with it of all slots from `first` on.
+  /// Records a call in `slot`, numbered from 1, and tells the counts with it of all slots from `first` on. A call that
+  /// brings the time of a window or more ago counts for nothing.
   outcome_counts record(std::uint64_t slot, std::uint64_t first, call_outcome outcome) noexcept {
     std::atomic<std::uint64_t>& word = words_[slot % count];
     std::uint64_t seen = word.load(std::memory_order_relaxed);
     for (;;) {
-      if (number(seen) == (slot & number_mask)) {
+      const std::uint64_t ahead = (number(seen) - slot) & number_mask;
+      if (seen != 0 && ahead != 0 && ahead <= late) break;
+      if (ahead == 0) {
         std::uint64_t next = seen;
         if (field(next, 2) == field_mask) {
           next = packed(slot, field(next, 2) / 2, field(next, 1) / 2, field(next, 0) / 2);
@@ -136,6 +148,7 @@ class recent_outcomes {
   }
 
  private:
+  static constexpr std::uint64_t late = 100 * count;  // slots; numbers go round, so what is behind by more is ahead
   static constexpr std::uint64_t number_mask = (std::uint64_t{1} << 22) - 1;
   static constexpr std::uint64_t field_mask = (std::uint64_t{1} << 14) - 1;
 

@@ -10,6 +10,7 @@ namespace banyan::detail {
 /// Gathers how calls went, window by window. The time at which the window ends is one word; who changes it closes the
 /// window, and takes what was gathered.
 ///
+///     empty     --(now >= end, a call ends: end -> now + length)--> gathering
 ///     gathering --(now >= end, enough calls: end -> next end, by one compare-exchange)--> closing, by the winner alone
 ///     closing   --(gathered words are exchanged for empty ones)--> taken: the winner applies it
 ///               --(somebody has closed the next window meanwhile)--> left: it goes with that window's
@@ -38,6 +39,20 @@ class sample_window {
   };
 
   explicit sample_window(std::int64_t end) noexcept : end_{end} {}
+
+  /// Before a call is gathered: a window that is over with nothing in it begins anew, and takes `length` from now. Else
+  /// it would be closed by the first calls that end, which of those that began together are the shortest; when one is
+  /// `enough`, that is what is asked for.
+  void begin(std::int64_t now, std::int64_t length, std::uint32_t enough) noexcept {
+    std::int64_t end = end_.load(std::memory_order_relaxed);
+    if (now < end || enough <= 1 || sums_.load(std::memory_order_relaxed) != 0 ||
+        peaks_.load(std::memory_order_relaxed) != 0)
+      return;
+    constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
+    // As (1). Fails if somebody has closed the window, or begun it anew, since we looked.
+    end_.compare_exchange_strong(end, now > last - length ? last : now + length, std::memory_order_acq_rel,
+                                 std::memory_order_relaxed);
+  }
 
   /// A call went well, and took so long.
   void add(std::uint64_t latency, std::uint32_t in_flight) noexcept {
@@ -90,7 +105,9 @@ class sample_window {
     result.calls = static_cast<std::uint32_t>(taken >> sum_bits);
     if (result.calls > 0) {
       result.latency = static_cast<double>(taken & sum_mask) / result.calls;
-      result.least_latency = ~least;
+      // The call whose latency it was may have written its sum only, or its least into the window before.
+      const std::uint64_t mean = (taken & sum_mask) / result.calls;
+      result.least_latency = ~least < mean ? ~least : mean;
     }
     result.drops = static_cast<std::uint32_t>(peaks >> 32);
     result.in_flight = static_cast<std::uint32_t>(peaks);
