@@ -95,6 +95,28 @@ TEST_CASE("lag_monitor: a replica that stops answering is behind, not fresh", "[
   CHECK(set.read(fresh).id() == r);
 }
 
+// A compiler that lets the probe write where the monitor keeps its answer, and forgets what was there, fails here.
+TEST_CASE("lag_monitor: a probe that throws half-way through its answer tells nothing", "[replica][lag_monitor]") {
+  test_clock::set({});
+  set_type set{{}};
+  const auto n = std::make_shared<node>(node{.position = 9});
+  const auto p = set.add_primary(n);
+  const auto half_way = [](node_ptr& asked) {
+    std::optional<replica_report> found{replica_report{.position = asked->position}};
+    if (!asked->answers) throw std::runtime_error{"no answer"};
+    return found;
+  };
+  monitor_type monitor{set, half_way, by_hand()};
+  monitor.run_due();
+  CHECK(set.status(p)->position == 9);
+  *n = {.position = 12, .answers = false};
+  test_clock::advance(100ms);
+  monitor.run_due();
+  CHECK(set.status(p)->position == 9);
+  CHECK(monitor.stats().passed == 1);
+  CHECK(monitor.stats().failed == 1);
+}
+
 TEST_CASE("lag_monitor: what was measured under an earlier primary, or took too long, is not taken",
           "[replica][lag_monitor]") {
   test_clock::set({});
