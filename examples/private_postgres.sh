@@ -111,20 +111,36 @@ start_primary() {
   start_any "$1"
 }
 
+sql() { # server, statement
+  $as_server "$bin/psql" -X -q -A -t -d "$(connection "$1")" -c "$2" </dev/null 2>>"$folder/log"
+}
+
+# Whether server $1 has begun to copy from $2: one whose log has parted from the other's starts as well, and never does.
+# Of a name, as others may follow too; by the primary's word, as the replica's own comes before the first refusal.
+streams() {
+  for _ in $(seq 100); do
+    [ "$(sql "$2" "select 1 from pg_stat_replication where application_name = 's$1' and state = 'streaming'")" != 1 ] ||
+      return 0
+    sleep 0.1
+  done
+  return 1
+}
+
 # Rewinding takes what the server has beyond the other's history away from it, which a copy would cost much more to do
-# for a large one. It needs a server that still has its files, and the log since the two parted.
+# for a large one. It needs a server that still has its files, and the log since the two parted; and a checkpoint of the
+# other since it was promoted: until then its files give the history before, and rewinding finds nothing to do.
 follow() {
   [ -n "$folder" ] || return 1
   stop "$1" fast || kill_all "$1"
   if [ -e "$(data "$1")" ]; then
-    $as_server "$bin/pg_rewind" -D "$(data "$1")" --source-server="$(connection "$2")" -R --no-sync \
-      >>"$folder/log" 2>&1 && start_any "$1" && return 0
-    stop "$1" immediate
+    sql "$2" checkpoint && $as_server "$bin/pg_rewind" -D "$(data "$1")" --source-server="$(connection "$2")" -R \
+      --no-sync >>"$folder/log" 2>&1 && start_any "$1" && streams "$1" "$2" && return 0
+    stop "$1" immediate || kill_all "$1"
     rm -rf "$(data "$1")"
   fi
   $as_server "$bin/pg_basebackup" -D "$(data "$1")" -d "$(connection "$2")" -R -X stream -c fast --no-sync \
     --no-manifest >>"$folder/log" 2>&1 || return 1
-  start_any "$1"
+  start_any "$1" && streams "$1" "$2"
 }
 
 while read -r command server other; do

@@ -339,6 +339,11 @@ TEST_CASE("postgres replication: positions, a paused replica, a killed primary, 
   for (int i = 0; i < 4; ++i) {
     auto r = set.read(session, own_writes);
     REQUIRE(r);
+    pq_connection c = connect(0);
+    INFO("session at " << session.position() << ", replicas at " << set.status(act.ids[1])->position << " and "
+                       << set.status(act.ids[2])->position << "; to "
+                       << ask(c, "select string_agg(application_name || ' ' || state || ' ' || (replay_lsn" +
+                                     as_number + ", ', ') from pg_stat_replication"));
     CHECK(r.outcome() == banyan::read_outcome::replica);
     CHECK(has(*r, kept.back()));
   }

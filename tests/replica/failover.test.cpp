@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -103,6 +104,48 @@ TEST_CASE("failover: by hand, step by step, what is told is in order", "[replica
   CHECK(keeper.add_replica(endpoint_id{9}));
   CHECK(keeper.remove_replica(endpoint_id{9}));
   CHECK_FALSE(keeper.remove_replica(endpoint_id{9}));
+}
+
+// A compiler that forgets what was there before a call that throws fails here.
+TEST_CASE("failover: an action that throws has failed, whichever it is", "[replica][failover]") {
+  using action = banyan::detail::failover_action;
+  using result = banyan::detail::failover_result;
+  bool works = true;
+  const auto say = [&] {
+    if (!works) throw std::runtime_error{"no"};
+    return true;
+  };
+  const auto half_way = [&](endpoint_id id) {
+    std::optional<failover_position> found{failover_position{id.value()}};
+    if (!works) throw std::runtime_error{"no"};
+    return found;
+  };
+  const auto changes = [&](endpoint_id, std::uint32_t) { return say(); };
+  const auto asks = [&](endpoint_id) { return say(); };
+  const auto actions = std::make_shared<const failover_actions>(
+      failover_actions{.probe = half_way,
+                       .confirm = asks,
+                       .fence = changes,
+                       .position = half_way,
+                       .promote = changes,
+                       .repoint = [&](const failover_handover&) { return say(); },
+                       .follow = [&](endpoint_id, endpoint_id, std::uint32_t) { return say(); },
+                       .stop_writes = changes,
+                       .resume_writes = changes,
+                       .drain = asks,
+                       .save = [&](const failover_record&, const failover_record&) { return say(); }});
+  const auto mailbox = std::make_shared<banyan::detail::failover_mailbox>();
+  for (auto each = action::probe; each <= action::follow; each = static_cast<action>(static_cast<int>(each) + 1)) {
+    for (const bool now_works : {true, false, true, false}) {
+      works = now_works;
+      const auto run = std::make_shared<banyan::detail::failover_run>(1);
+      banyan::detail::failover_task{actions, mailbox, run, {.number = 1, .action = each, .node = two}}();
+      const auto letters = mailbox->take();
+      REQUIRE(letters.size() == 1);
+      CHECK(letters[0].answer.result == (works ? result::done : result::failed));
+      if (!works) CHECK(letters[0].answer.position == failover_position{});
+    }
+  }
 }
 
 TEST_CASE("failover: on its own threads, with actions that throw and one that hangs", "[replica][failover]") {

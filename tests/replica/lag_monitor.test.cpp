@@ -8,6 +8,8 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/refused_field.hpp"
@@ -33,6 +35,12 @@ using monitor_type = banyan::lag_monitor<node_ptr, banyan::round_robin, test_clo
 const auto ask = [](node_ptr& n) -> std::optional<replica_report> {
   if (!n->answers) throw std::runtime_error{"no answer"};
   return replica_report{.position = n->position, .lag = n->lag, .round_trip = 1ms};
+};
+
+// Runs nothing until it is told to.
+struct kept {
+  std::vector<banyan::task>* waiting;
+  void execute(banyan::task work) { waiting->push_back(std::move(work)); }
 };
 
 lag_monitor_options by_hand() {
@@ -95,6 +103,28 @@ TEST_CASE("lag_monitor: a replica that stops answering is behind, not fresh", "[
   CHECK(set.read(fresh).id() == r);
 }
 
+// A compiler that lets the probe write where the monitor keeps its answer, and forgets what was there, fails here.
+TEST_CASE("lag_monitor: a probe that throws half-way through its answer tells nothing", "[replica][lag_monitor]") {
+  test_clock::set({});
+  set_type set{{}};
+  const auto n = std::make_shared<node>(node{.position = 9});
+  const auto p = set.add_primary(n);
+  const auto half_way = [](node_ptr& asked) {
+    std::optional<replica_report> found{replica_report{.position = asked->position}};
+    if (!asked->answers) throw std::runtime_error{"no answer"};
+    return found;
+  };
+  monitor_type monitor{set, half_way, by_hand()};
+  monitor.run_due();
+  CHECK(set.status(p)->position == 9);
+  *n = {.position = 12, .answers = false};
+  test_clock::advance(100ms);
+  monitor.run_due();
+  CHECK(set.status(p)->position == 9);
+  CHECK(monitor.stats().passed == 1);
+  CHECK(monitor.stats().failed == 1);
+}
+
 TEST_CASE("lag_monitor: what was measured under an earlier primary, or took too long, is not taken",
           "[replica][lag_monitor]") {
   test_clock::set({});
@@ -131,6 +161,40 @@ TEST_CASE("lag_monitor: what was measured under an earlier primary, or took too 
     monitor.run_due();
     CHECK(monitor.stats().endpoints == 2);
   }
+  SECTION("too long, elsewhere") {
+    lag_monitor_options options = by_hand();
+    std::vector<banyan::task> waiting;
+    options.executor = banyan::any_executor{kept{&waiting}};
+    monitor_type monitor{set, ask, options};
+    monitor.run_due();
+    REQUIRE(waiting.size() == 2);
+    waiting[1]();
+    test_clock::advance(options.timeout);
+    waiting[0]();
+    monitor.run_due();
+    CHECK(set.status(r)->position == 0);
+    waiting.clear();
+  }
+}
+
+TEST_CASE("lag_monitor: a report counts from when its probe began, which took a while", "[replica][lag_monitor]") {
+  test_clock::set({});
+  set_type set{{}};
+  set.add_primary(std::make_shared<node>(node{.position = 9}));
+  const auto r = set.add_replica(std::make_shared<node>(node{.position = 5, .lag = 20ms}));
+  monitor_type monitor{set,
+                       [](node_ptr& n) {
+                         test_clock::advance(50ms);
+                         std::this_thread::sleep_for(1ms);
+                         auto found = ask(n);
+                         found->round_trip.reset();
+                         return found;
+                       },
+                       by_hand()};
+  monitor.run_due();
+  CHECK(set.status(r)->staleness == 120ms);  // both probes' time, as the same look around began them
+  REQUIRE(set.status(r)->round_trip);
+  CHECK(*set.status(r)->round_trip >= 1ms);
 }
 
 TEST_CASE("lag_monitor: on its own thread, also with a probe that hangs", "[replica][lag_monitor]") {

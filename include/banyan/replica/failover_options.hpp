@@ -12,7 +12,8 @@ namespace banyan {
 struct failover_options {
   /// From one probe of the primary to the next; above 0, at most a day.
   std::chrono::nanoseconds probe_interval = std::chrono::seconds{1};
-  std::uint32_t probes = 5;  ///< the latest that count, from 1 to 1,000; older than 2 * probes intervals count no more
+  /// The latest that count, from 1 to 1,000; those older than 2 * probes * (probe_interval + timeout) count no more.
+  std::uint32_t probes = 5;
   std::uint32_t failures = 4;  ///< of these that make the primary suspect, from 1 to `probes`
   /// An action that takes longer has failed, though it may still be running; it is not begun again before it has ended.
   /// Above 0, at most a day.

@@ -126,7 +126,9 @@ class failover_task {
   }
 
  private:
-  // Returns from within: GCC 12 has been seen to lose what a variable held before an assignment that throws.
+  // Returns from within the try block. Assigned there instead, to a variable with a value from before, that value is
+  // lost with GCC 12 from -O1 on: its dead store elimination takes a call that returns in memory for one that always
+  // does.
   failover_answer attempt() const noexcept {
 #if defined(__cpp_exceptions)
     try {

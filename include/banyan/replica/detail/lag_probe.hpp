@@ -74,16 +74,8 @@ class lag_task {
 
   void operator()() noexcept {
     if (run_ == nullptr || !run_->run->begin()) return;
-    std::optional<replica_report> found;
     const auto start = steady_clock::now();
-#if defined(__cpp_exceptions)
-    try {
-      found = probe_->ask(*endpoint_);
-    } catch (...) {  // a probe that cannot tell tells nothing
-    }
-#else
-    found = probe_->ask(*endpoint_);
-#endif
+    std::optional<replica_report> found = attempt();
     if (found && !found->round_trip) found->round_trip = steady_clock::now() - start;
     let_go();
     run_->found = found;
@@ -93,6 +85,20 @@ class lag_task {
   }
 
  private:
+  // Returns from within the try block. Assigned there instead, to a variable with a value from before, that value is
+  // lost with GCC 12 from -O1 on: its dead store elimination takes a call that returns in memory for one that always
+  // does.
+  std::optional<replica_report> attempt() const noexcept {
+#if defined(__cpp_exceptions)
+    try {
+      return probe_->ask(*endpoint_);
+    } catch (...) {
+      return std::nullopt;  // a probe that cannot tell tells nothing
+    }
+#else
+    return probe_->ask(*endpoint_);
+#endif
+  }
   void let_go() noexcept {
     endpoint_ = {};
     probe_.reset();
