@@ -1,7 +1,6 @@
 // Where is the cart when a server dies? Three server processes, each with its own socket, and a hundred shoppers behind
 // a balancer. First the sessions are in the servers' memory and each shopper sticks to one server; then they are in a
 // SQLite file that all servers share. In the middle one server is killed (SIGKILL). Prints who was logged out.
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <banyan/session.hpp>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>

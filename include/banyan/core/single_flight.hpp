@@ -121,6 +121,7 @@ class single_flight {
   /// that wait get the value. Throws `std::bad_alloc` before anything runs.
   template <class K, class Load, class Keep>
   Value run(const K& key, Load&& load, Keep&& keep) {
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): nobody leaves without a limit
     return *attend(key, flight_wait{}, load, keep);
   }
 

@@ -69,7 +69,11 @@ class failover_machine {
 
   void advance(std::int64_t now) {
     set_time(now);
-    while (const auto late = orders_.expired(now_)) settle(*late, {});
+    for (;;) {
+      const auto late = orders_.expired(now_);
+      if (!late) break;
+      settle(*late, {});
+    }
     do {
       changed_ = false;
       act();
@@ -469,7 +473,7 @@ class failover_machine {
       if (saving_) try_again();
       return;
     }
-    saved_ = *std::exchange(uncertain_, std::nullopt);
+    saved_ = std::exchange(uncertain_, std::nullopt).value_or(saved_);
     if (saved_ != wanted_) return;  // it was another one's turn
     to_save_ = false;
     // With writes to be let go on: they are not to be stopped once more. That the record is this process's own comes

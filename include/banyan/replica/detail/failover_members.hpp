@@ -69,23 +69,27 @@ class failover_members {
     std::size_t answers = 0;
     choice made;
     for (const failover_member& each : members_) {
-      if (!comparable(each)) continue;
+      const failover_position* const at = comparable(each);
+      if (at == nullptr) continue;
       ++answers;
-      made.position = std::max(made.position, *each.position);
+      made.position = std::max(made.position, *at);
     }
     const failover_member* best = nullptr;
+    failover_position best_position{};
     for (const failover_member& each : members_) {
-      if (!comparable(each) || busy(each.id)) continue;
-      if (by.acknowledgements > 0 && *each.position < made.position) continue;
+      const failover_position* const at = comparable(each);
+      if (at == nullptr || busy(each.id)) continue;
+      if (by.acknowledgements > 0 && *at < made.position) continue;
       if (best == nullptr || each.failures < best->failures ||
-          (each.failures == best->failures && *each.position > *best->position)) {
+          (each.failures == best->failures && *at > best_position)) {
         best = &each;
+        best_position = *at;
       }
     }
     if (best == nullptr) return made;
     const std::size_t k = by.acknowledgements;
     const std::size_t needed = k == 0 || k > members_.size() ? 1 : members_.size() - k + 1;
-    const bool too_far = loss(by.last_known, *best->position) > by.max_loss;
+    const bool too_far = loss(by.last_known, best_position) > by.max_loss;
     if (!by.any) {
       if (answers < needed || too_far) return made;
       if (answers < members_.size() && by.patient) {
@@ -94,14 +98,16 @@ class failover_members {
       }
     }
     made.best = best->id;
-    made.position = *best->position;
+    made.position = best_position;
     return made;
   }
 
  private:
-  // A log of which nobody knows whether it is part of the primary's cannot be compared with those that are.
-  [[nodiscard]] static bool comparable(const failover_member& each) noexcept {
-    return each.position && (!each.to_follow || each.position->history != 0);
+  // Its position, or null: a log of which nobody knows whether it is part of the primary's cannot be compared with
+  // those that are.
+  [[nodiscard]] static const failover_position* comparable(const failover_member& each) noexcept {
+    if (!each.position || (each.to_follow && each.position->history == 0)) return nullptr;
+    return &*each.position;
   }
   // Across histories it can be anything.
   [[nodiscard]] static std::uint64_t loss(const failover_position& known, const failover_position& has) noexcept {
