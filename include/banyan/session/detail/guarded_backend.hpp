@@ -140,28 +140,34 @@ class guarded_backend {
     if (recent_) recent_->forget(id, to_session_time(now));
   }
 
+  // Returned from within: what is assigned in a try block may be lost with GCC 12 when the block throws.
+  template <class F>
+  static auto answer_of(F& f) -> decltype(f()) {
+#if defined(__cpp_exceptions)
+    try {
+      return f();
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (...) {  // documented: counts as unavailable
+      return unexpected{session_errc::unavailable};
+    }
+#else
+    return f();
+#endif
+  }
+
   template <class F>
   auto ask(time_point now, F f) -> decltype(f()) {
     typename circuit_breaker<Clock>::permit permit;
-    decltype(f()) answer = unexpected{session_errc::unavailable};
     if (breaker_) {
       permit = breaker_->try_acquire(now);
       if (!permit) {
         unavailable_.add();
-        return answer;
+        return unexpected{session_errc::unavailable};
       }
     }
     const auto began = breaker_ ? steady_clock::now() : steady_clock::time_point{};
-#if defined(__cpp_exceptions)
-    try {
-      answer = f();
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (...) {  // documented: counts as unavailable
-    }
-#else
-    answer = f();
-#endif
+    auto answer = answer_of(f);
     const bool away = !answer && answer.error() == session_errc::unavailable;
     if (away) unavailable_.add();
     if (breaker_) {
