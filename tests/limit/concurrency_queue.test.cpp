@@ -29,7 +29,20 @@ using banyan::testing::joining_thread;
 using banyan::testing::random_source;
 using namespace std::chrono_literals;
 
-using limiter = concurrency_limiter<fixed>;
+// Where a thread's looks at a limit are counted.
+thread_local std::atomic<int>* looks_of_this_thread = nullptr;
+
+// A call is counted as waiting before it stands in its queue. It looks at the limit when it stands there, and from time
+// to time after that: so who has seen it counted, and then look, has seen it in the queue.
+struct watched : fixed {
+  using fixed::fixed;
+  [[nodiscard]] std::uint32_t limit(std::uint64_t word) const noexcept {
+    if (looks_of_this_thread != nullptr) looks_of_this_thread->fetch_add(1);
+    return fixed::limit(word);
+  }
+};
+
+using limiter = concurrency_limiter<watched>;
 using steady = std::chrono::steady_clock;
 
 // Patient enough for any machine.
@@ -40,6 +53,7 @@ struct waiter {
   waiter(limiter& gate, priority importance, std::vector<int>& order, std::mutex& mutex, int name,
          std::chrono::nanoseconds at_most = 1h)
       : thread{std::in_place, [this, &gate, importance, &order, &mutex, name, at_most] {
+                 looks_of_this_thread = &looks;
                  auto got = gate.acquire(importance, at_most);
                  if (got) {
                    {
@@ -58,6 +72,7 @@ struct waiter {
     return refusal;
   }
 
+  std::atomic<int> looks{0};
   std::optional<limit_refusal> refusal{};
   std::optional<joining_thread> thread;
 };
@@ -69,6 +84,13 @@ void until(const auto& what) {
 std::uint32_t waiting(const limiter& gate) {
   const auto stats = gate.stats();
   return stats.waiting[0] + stats.waiting[1] + stats.waiting[2];
+}
+
+// Until `last`, the latest of `count`, stands in the queue.
+void until_waiting(const limiter& gate, std::uint32_t count, const waiter& last) {
+  until([&] { return waiting(gate) == count; });
+  const int seen = last.looks;
+  until([&] { return last.looks > seen; });
 }
 
 }  // namespace
@@ -85,7 +107,7 @@ TEST_CASE("concurrency_limiter's queue: first come, first served, critical calls
                                        priority::normal,    priority::sheddable, priority::critical};
     for (std::size_t i = 0; i < each.size(); ++i) {
       waiters.push_back(std::make_unique<waiter>(gate, each[i], order, mutex, static_cast<int>(i)));
-      until([&] { return waiting(gate) == i + 1; });
+      until_waiting(gate, static_cast<std::uint32_t>(i) + 1, *waiters.back());
     }
     CHECK_FALSE(static_cast<bool>(gate.try_acquire()));
     held.ignored();
@@ -114,12 +136,12 @@ TEST_CASE("concurrency_limiter's queue: little patience when it has not been emp
   auto held = gate.try_acquire();
   {
     waiter first{gate, priority::critical, order, mutex, 1};  // finds it empty: waits for an hour if need be
-    until([&] { return waiting(gate) == 1; });
+    until_waiting(gate, 1, first);
     // By the clock of these, that was more than an hour ago.
     CHECK(gate.acquire(1h, steady::now() + 61min).error() == limit_refusal::timeout);
     CHECK(gate.acquire(priority::sheddable, 1h, steady::now() + 62min).error() == limit_refusal::timeout);
     waiter second{gate, priority::critical, order, mutex, 2};  // within the hour
-    until([&] { return waiting(gate) == 2; });
+    until_waiting(gate, 2, second);
     held.succeeded();
   }
   CHECK(order == std::vector<int>{1, 2});
@@ -134,13 +156,13 @@ TEST_CASE("concurrency_limiter's queue: when it is full, the least important goe
   std::optional<limit_refusal> end_of_low;
   {
     auto low = std::make_unique<waiter>(gate, priority::sheddable, order, mutex, 1);
-    until([&] { return waiting(gate) == 1; });
+    until_waiting(gate, 1, *low);
     waiter middle{gate, priority::normal, order, mutex, 2};
-    until([&] { return waiting(gate) == 2; });
+    until_waiting(gate, 2, middle);
     CHECK(gate.acquire(priority::sheddable, 1h).error() == limit_refusal::queue_full);
     CHECK(gate.acquire(priority::normal, 1us).error() == limit_refusal::timeout);  // has taken the place of the low one
     waiter high{gate, priority::critical, order, mutex, 3};
-    until([&] { return gate.stats().waiting[0] == 1; });
+    until_waiting(gate, 2, high);
     end_of_low = low->end();
     CHECK(gate.stats().waiting[2] == 0U);
     held.ignored();
@@ -162,7 +184,7 @@ TEST_CASE("concurrency_limiter's queue: a raised limit lets in who waits", "[lim
   {
     waiter one{gate, priority::critical, order, mutex, 1};
     waiter two{gate, priority::normal, order, mutex, 2};
-    until([&] { return waiting(gate) == 2; });
+    until_waiting(gate, 2, two);
     gate.set_limit(3);
   }
   CHECK(order.size() == 2U);
