@@ -50,6 +50,7 @@ class race_state {
     return false;
   }
 
+  // These acquires pair with the releases of (1)-(3).
   [[nodiscard]] bool over() const noexcept { return (word_.load(std::memory_order_acquire) & over_bit) != 0; }
 
   /// Whether attempt `number` failed before the end. Does not change any more once the race is over.
