@@ -22,11 +22,11 @@ TEST_CASE("sqlite_session_backend: skipped, this build has no SQLite") { SUCCEED
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "adapters/scratch_file.hpp"
 #include "session/backend_contract.hpp"
 #include "session/model.hpp"
 #include "support/joining_thread.hpp"
@@ -42,18 +42,7 @@ using store = banyan::session_store<std::string, backend>;
 using banyan::session_errc;
 using banyan::unexpected;
 
-struct scratch_file {
-  scratch_file() { std::filesystem::create_directory(folder); }
-  scratch_file(const scratch_file&) = delete;
-  scratch_file& operator=(const scratch_file&) = delete;
-  ~scratch_file() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  }
-  std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / ("banyan_session_test_" + std::to_string(std::random_device{}()));
-  std::string path = (folder / "sessions.db").string();
-};
+using banyan::testing::scratch_file;
 
 constexpr banyan::sqlite_session_backend_options patient{.busy_timeout = 60s};
 

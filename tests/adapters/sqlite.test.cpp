@@ -18,13 +18,13 @@ TEST_CASE("sqlite_connection: skipped, this build has no SQLite") { SUCCEED(); }
 #include <fstream>
 #include <limits>
 #include <optional>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "adapters/scratch_file.hpp"
 #include "support/joining_thread.hpp"
 
 using namespace std::chrono_literals;
@@ -35,19 +35,7 @@ using banyan::sqlite_connection;
 using banyan::sqlite_error;
 using banyan::sqlite_statement;
 
-// A database file of the test's own.
-struct scratch_file {
-  scratch_file() { std::filesystem::create_directory(folder); }
-  scratch_file(const scratch_file&) = delete;
-  scratch_file& operator=(const scratch_file&) = delete;
-  ~scratch_file() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-  }
-  std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / ("banyan_sqlite_test_" + std::to_string(std::random_device{}()));
-  std::string path = (folder / "a.db").string();
-};
+using banyan::testing::scratch_file;
 
 // What `f` threw; nothing when it returned.
 template <class F>
