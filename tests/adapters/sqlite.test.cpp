@@ -34,7 +34,6 @@ namespace {
 using banyan::sqlite_connection;
 using banyan::sqlite_error;
 using banyan::sqlite_statement;
-
 using banyan::testing::scratch_file;
 
 // What `f` threw; nothing when it returned.
