@@ -35,8 +35,8 @@ template <point_in_time TimePoint>
 ///     banyan::consistency_token session;
 ///     auto w = users.write();
 ///     w->exec("insert ...");
-///     w.wrote(session, position, now);              // or, without knowledge of the epoch, session.wrote(position,
-///     now) auto r = users.read(session, {.consistency = banyan::read_your_writes}, now);
+///     w.wrote(session, position, now);              // session.wrote(position, now) knows of no epoch
+///     auto r = users.read(session, {.consistency = banyan::read_your_writes}, now);
 ///
 /// A position is a number that grows with every write of a set: an LSN, a count of GTIDs, a term and index in one. 0
 /// means none. One number stands for all that was written and seen; a token never goes back. Where positions are not
