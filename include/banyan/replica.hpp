@@ -1,7 +1,8 @@
 #pragma once
 
 /// \file
-/// Reads from replicas that are fresh enough, writes to the primary, and a new primary when it is gone.
+/// Reads from replicas that are fresh enough, writes to the primary, and a new primary when it is gone; several
+/// primaries, and what to do about their conflicts.
 
 #include <banyan/balance.hpp>
 #include <banyan/cluster.hpp>
@@ -17,6 +18,11 @@
 #include <banyan/replica/lag_monitor.hpp>
 #include <banyan/replica/lag_monitor_options.hpp>
 #include <banyan/replica/last_writer_wins.hpp>
+#include <banyan/replica/position_outcome.hpp>
+#include <banyan/replica/primary_group.hpp>
+#include <banyan/replica/primary_group_options.hpp>
+#include <banyan/replica/primary_outcome.hpp>
+#include <banyan/replica/primary_pick.hpp>
 #include <banyan/replica/quorum.hpp>
 #include <banyan/replica/read_model.hpp>
 #include <banyan/replica/read_options.hpp>
@@ -29,3 +35,4 @@
 #include <banyan/replica/replica_status.hpp>
 #include <banyan/replica/staleness.hpp>
 #include <banyan/replica/version_vector.hpp>
+#include <banyan/replica/versioned_value.hpp>

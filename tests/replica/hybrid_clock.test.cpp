@@ -4,10 +4,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/interleavings.hpp"
 #include "support/joining_thread.hpp"
 #include "support/refused_field.hpp"
 #include "support/seed.hpp"
@@ -138,6 +141,33 @@ TEST_CASE("hybrid_clock: no stamp is given twice to threads at once", "[replica]
   }
   std::sort(all.begin(), all.end());
   CHECK(std::adjacent_find(all.begin(), all.end()) == all.end());
+}
+
+TEST_CASE("stamp_counter: no stamp is given twice and none goes back, in every order", "[replica][hybrid_clock]") {
+  struct state {
+    banyan::detail::stamp_counter<banyan::testing::scheduled_atomic> stamps{10};
+    std::vector<std::uint64_t> got[3];
+  };
+  const auto report = banyan::testing::explore({.preemptions = 3}, [] {
+    auto s = std::make_shared<state>();
+    const auto ask = [s](std::size_t thread, std::uint64_t received, std::uint64_t wall) {
+      s->got[thread].push_back(s->stamps.next(received, wall));
+    };
+    return banyan::testing::scenario{
+        {[=] { ask(0, 0, 3), ask(0, 0, 3); }, [=] { ask(1, 12, 3), ask(1, 0, 3); }, [=] { ask(2, 0, 12); }}, [s] {
+          std::vector<std::uint64_t> all;
+          for (const auto& mine : s->got) {
+            if (!std::is_sorted(mine.begin(), mine.end())) return false;
+            all.insert(all.end(), mine.begin(), mine.end());
+          }
+          std::sort(all.begin(), all.end());
+          const bool once = std::adjacent_find(all.begin(), all.end()) == all.end();
+          return once && s->got[1].front() > 12 && s->got[2].front() >= 12 && s->stamps.latest() == all.back();
+        }};
+  });
+  INFO("schedule " << report.schedule << ", runs " << report.runs);
+  CHECK(report.passed);
+  CHECK(report.complete);
 }
 
 TEST_CASE("hybrid_clock: a thread that is stopped keeps no other from its stamps", "[replica][hybrid_clock]") {

@@ -1,13 +1,12 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <optional>
 
 #include <banyan/core/invalid_option.hpp>
+#include <banyan/replica/detail/stamp_counter.hpp>
 #include <banyan/replica/hybrid_time.hpp>
 
 namespace banyan {
@@ -42,7 +41,7 @@ class hybrid_clock {
 
   /// To go on where another clock ended, such as this node's before its last restart: all stamps will be later than
   /// `last`.
-  hybrid_clock(hybrid_time last, hybrid_clock_options options) : max_drift_{checked(options)}, last_{last.packed()} {}
+  hybrid_clock(hybrid_time last, hybrid_clock_options options) : max_drift_{checked(options)}, stamps_{last.packed()} {}
 
   /// A stamp later than all before.
   hybrid_time now(time_point wall = Clock::now()) noexcept { return advance(0, packed(wall)); }
@@ -56,9 +55,7 @@ class hybrid_clock {
   }
 
   /// The latest stamp given.
-  [[nodiscard]] hybrid_time latest() const noexcept {
-    return hybrid_time::from_packed(last_.load(std::memory_order_relaxed));
-  }
+  [[nodiscard]] hybrid_time latest() const noexcept { return hybrid_time::from_packed(stamps_.latest()); }
 
   /// How far the clock is ahead of wall time; 0 when it is not.
   [[nodiscard]] std::chrono::milliseconds ahead(time_point wall = Clock::now()) const noexcept {
@@ -82,20 +79,12 @@ class hybrid_clock {
   }
 
   hybrid_time advance(std::uint64_t received, std::uint64_t wall) noexcept {
-    // relaxed: the number is all that is shared, and one variable's values are seen in order. What a stamp orders is
-    // handed on by other means.
-    std::uint64_t last = last_.load(std::memory_order_relaxed);
-    for (;;) {
-      const std::uint64_t known = std::max(last, received);
-      // Adding 1 counts within the millisecond, and runs over into the next one; at the end of time it stands still.
-      const std::uint64_t after = known == std::numeric_limits<std::uint64_t>::max() ? known : known + 1;
-      const std::uint64_t next = std::max(wall, after);
-      if (last_.compare_exchange_weak(last, next, std::memory_order_relaxed)) return hybrid_time::from_packed(next);
-    }
+    // One more counts within the millisecond, and runs over into the next one.
+    return hybrid_time::from_packed(stamps_.next(received, wall));
   }
 
   const std::uint64_t max_drift_;  // milliseconds
-  std::atomic<std::uint64_t> last_{0};
+  detail::stamp_counter<> stamps_;
 };
 
 }  // namespace banyan
