@@ -17,6 +17,7 @@
 #include <banyan/replica/hybrid_time.hpp>
 #include <banyan/replica/lag_monitor.hpp>
 #include <banyan/replica/lag_monitor_options.hpp>
+#include <banyan/replica/lag_probe.hpp>
 #include <banyan/replica/last_writer_wins.hpp>
 #include <banyan/replica/position_outcome.hpp>
 #include <banyan/replica/primary_group.hpp>

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/failing_allocator.hpp"
 #include "support/refused_field.hpp"
 
 using namespace std::chrono_literals;
@@ -215,6 +217,29 @@ TEST_CASE("lag_monitor: on its own thread, also with a probe that hangs", "[repl
     hang = false;
     while (set.status(r)->position != 2) std::this_thread::yield();
   }
+}
+
+TEST_CASE("lag_monitor: goes on when memory was short", "[replica][lag_monitor]") {
+  (void)banyan::hazard_domain::global().try_local();
+  struct reclaim_at_end {
+    ~reclaim_at_end() { banyan::hazard_domain::global().reclaim(); }
+  };
+  test_clock::set({});
+  const auto report = banyan::testing::for_every_failing_allocation([] {
+    const reclaim_at_end last;
+    banyan::replica_set<int, banyan::round_robin, test_clock> set{{}};
+    const auto p = set.add_primary(1);
+    banyan::lag_monitor monitor{set, [](int) { return replica_report{.position = 7}; }, by_hand()};
+    for (int i = 0; i < 3; ++i) {
+      try {
+        monitor.run_due(test_clock::time_point{} + i * 100ms);
+      } catch (const std::bad_alloc&) {  // and again
+      }
+    }
+    if (set.status(p)->position != 7) throw std::logic_error{"the monitor has stopped"};
+  });
+  INFO(report.describe());
+  CHECK(report.clean());
 }
 
 TEST_CASE("lag_monitor: bad options", "[replica][lag_monitor]") {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include <banyan/cluster/detail/probe_options.hpp>
 #include <banyan/core/executor.hpp>
 #include <banyan/core/invalid_option.hpp>
 
@@ -28,20 +29,12 @@ struct health_checker_options {
 
 /// Throws `std::invalid_argument` when an option is out of its range.
 inline void check(const health_checker_options& options) {
-  constexpr auto longest = std::chrono::hours{24 * 366};
-  if (options.interval.count() <= 0 || options.interval > longest)
-    invalid_option("health_checker_options.interval", options.interval.count(), "must be above 0, at most a year");
-  if (!(options.jitter >= 0 && options.jitter < 1))
-    invalid_option("health_checker_options.jitter", options.jitter, "must be from 0 to below 1");
-  if (options.timeout.count() <= 0 || options.timeout > longest)
-    invalid_option("health_checker_options.timeout", options.timeout.count(), "must be above 0, at most a year");
+  detail::check_probing("health_checker_options", options);
   const auto at_least_1 = [](const char* field, std::uint32_t value) {
     if (value == 0) invalid_option(field, value, "must be at least 1");
   };
   at_least_1("health_checker_options.healthy_after", options.healthy_after);
   at_least_1("health_checker_options.unhealthy_after", options.unhealthy_after);
-  at_least_1("health_checker_options.max_probes", options.max_probes);
-  at_least_1("health_checker_options.max_hanging", options.max_hanging);
 }
 
 }  // namespace banyan

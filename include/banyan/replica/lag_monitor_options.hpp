@@ -3,9 +3,8 @@
 #include <chrono>
 #include <cstdint>
 
-#include <banyan/cluster/health_checker_options.hpp>
+#include <banyan/cluster/detail/probe_options.hpp>
 #include <banyan/core/executor.hpp>
-#include <banyan/core/invalid_option.hpp>
 
 namespace banyan {
 
@@ -25,34 +24,7 @@ struct lag_monitor_options {
   std::uint64_t seed = 0;          ///< of the jitter; 0: another in every process
 };
 
-namespace detail {
-
-[[nodiscard]] inline health_checker_options schedule_options(const lag_monitor_options& from) {
-  return {.interval = from.interval,
-          .jitter = from.jitter,
-          .timeout = from.timeout,
-          .healthy_after = 1,
-          .unhealthy_after = 1,
-          .max_probes = from.max_probes,
-          .max_hanging = from.max_hanging,
-          .executor = from.executor,
-          .background = from.background,
-          .seed = from.seed};
-}
-
-}  // namespace detail
-
 /// Throws `std::invalid_argument` when an option is out of its range.
-inline void check(const lag_monitor_options& options) {
-  constexpr auto longest = std::chrono::hours{24 * 366};
-  if (options.interval.count() <= 0 || options.interval > longest)
-    invalid_option("lag_monitor_options.interval", options.interval.count(), "must be above 0, at most a year");
-  if (!(options.jitter >= 0 && options.jitter < 1))
-    invalid_option("lag_monitor_options.jitter", options.jitter, "must be from 0 to below 1");
-  if (options.timeout.count() <= 0 || options.timeout > longest)
-    invalid_option("lag_monitor_options.timeout", options.timeout.count(), "must be above 0, at most a year");
-  if (options.max_probes == 0) invalid_option("lag_monitor_options.max_probes", 0, "must be at least 1");
-  if (options.max_hanging == 0) invalid_option("lag_monitor_options.max_hanging", 0, "must be at least 1");
-}
+inline void check(const lag_monitor_options& options) { detail::check_probing("lag_monitor_options", options); }
 
 }  // namespace banyan

@@ -12,6 +12,7 @@
 
 #include <banyan/cluster/detail/cycle_counter.hpp>
 #include <banyan/cluster/detail/endpoint_state.hpp>
+#include <banyan/cluster/detail/ticks.hpp>
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/core/detail/signal.hpp>
 #include <banyan/core/hazard_domain.hpp>
@@ -20,12 +21,6 @@
 #include <banyan/hashing/hash_of.hpp>
 
 namespace banyan::detail {
-
-/// Times inside the room are nanoseconds since the epoch of the cluster's clock.
-template <class TimePoint>
-[[nodiscard]] constexpr std::int64_t nanoseconds_of(TimePoint time) noexcept {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
-}
 
 /// What all endpoints of a cluster have in common. Lives as long as any of them.
 struct cluster_terms {

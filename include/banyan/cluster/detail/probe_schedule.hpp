@@ -1,10 +1,8 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,83 +10,79 @@
 #include <utility>
 #include <vector>
 
+#include <banyan/cluster/detail/member_states.hpp>
+#include <banyan/cluster/detail/probe_options.hpp>
+#include <banyan/cluster/detail/probe_task.hpp>
+#include <banyan/cluster/detail/ticks.hpp>
 #include <banyan/cluster/endpoint_id.hpp>
-#include <banyan/cluster/health.hpp>
-#include <banyan/cluster/health_checker_options.hpp>
 #include <banyan/cluster/health_checker_stats.hpp>
-#include <banyan/cluster/health_probe.hpp>
-#include <banyan/cluster/probe_history.hpp>
 #include <banyan/core/process_seed.hpp>
 #include <banyan/core/random.hpp>
 
 namespace banyan::detail {
 
-/// Which endpoint is to be probed when, which probes are under way, and what their results amount to: a health checker
-/// without its cluster, its clock and its threads. Times are nanoseconds and never go back. One thread at a time drives
-/// it; `stats` and `verdict` may be called by others.
+/// What came of a probe: nothing when it had no answer, or takes too long.
+template <class Answer>
+struct probe_outcome {
+  endpoint_id id{};
+  std::optional<Answer> answer{};
+};
+
+/// Which member is to be probed when, and which probes are under way: a `probe_loop` without clock and threads. Times
+/// are nanoseconds and never go back. One thread at a time drives it; `stats` may be called by others.
+template <class Answer>
 class probe_schedule {
  public:
-  explicit probe_schedule(const health_checker_options& options)
+  using run_type = probe_run<Answer>;
+
+  template <probe_options Options>
+  explicit probe_schedule(const Options& options)
       : interval_{options.interval.count()},
         timeout_{options.timeout.count()},
         jitter_{options.jitter},
-        healthy_after_{options.healthy_after},
-        unhealthy_after_{options.unhealthy_after},
         max_probes_{options.max_probes},
         max_hanging_{options.max_hanging},
         random_{options.seed != 0 ? options.seed : process_seed()} {}
 
-  /// The end of time.
-  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-
-  static constexpr std::int64_t later(std::int64_t now, std::int64_t step) noexcept {
-    return now > never - step ? never : now + step;
+  /// Takes over the members, ordered by id. New ones are due at once.
+  void follow(std::span<const endpoint_id> ids, std::int64_t now) {
+    if (targets_.are_of(ids)) return;
+    auto next = targets_.followed(ids, [now](endpoint_id id) { return target{.id = id, .due = now}; });
+    const std::lock_guard lock{lock_};
+    std::swap(targets_, next);
   }
 
-  /// Takes over the members, ordered by id. `known_health(id)` says what is known of a new one, if anything.
-  template <class KnownHealth>
-  void follow(std::span<const endpoint_id> ids, std::int64_t now, KnownHealth known_health) {
-    if (std::equal(ids.begin(), ids.end(), targets_.begin(), targets_.end(),
-                   [](endpoint_id id, const target& one) { return one.id == id; }))
-      return;
-    std::vector<target> next;
-    next.reserve(ids.size());
-    for (const endpoint_id id : ids) {
-      if (const target* const known = find(id)) {
-        next.push_back(*known);
-        continue;
-      }
-      const std::optional<health> state = known_health(id);
-      next.push_back({.id = id, .due = now, .history = state ? probe_history{*state} : probe_history{}, .told = state});
-    }
+  /// Looks at the probes under way: what came of them since. Those that hang have failed once more when they would be
+  /// due again. Also of members that have left.
+  [[nodiscard]] std::vector<probe_outcome<Answer>> take_results(std::int64_t now) {
+    std::vector<probe_outcome<Answer>> outcomes;
+    outcomes.reserve(runs_.size());
+    const auto tell = [&](endpoint_id id, std::optional<Answer> answer) {
+      ++(answer ? counts_.passed : counts_.failed);
+      outcomes.push_back({id, std::move(answer)});
+    };
     const std::lock_guard lock{lock_};
-    targets_.swap(next);
-  }
-
-  /// Looks at the probes under way. Those that hang have failed once more when they would be due again.
-  void take_results(std::int64_t now) {
-    const std::lock_guard lock{lock_};
-    std::erase_if(runs_, [&](const std::shared_ptr<probe_run>& each) {
-      target* const one = find(each->id);  // its only one: null when it has been removed
+    std::erase_if(runs_, [&](const std::shared_ptr<run_type>& each) {
+      target* const one = targets_.find(each->id);  // its only one: null when it has left
       switch (each->at()) {
-        case probe_run::stage::waiting:
+        case run_type::stage::waiting:
           each->since = now;
           return false;
-        case probe_run::stage::running:
-          if (!each->late && now >= later(each->since, timeout_)) {
-            each->late = true;
+        case run_type::stage::running: {
+          const bool due_again = one != nullptr && is_due(*one, now);
+          if (each->late ? !due_again : now < later(each->since, timeout_)) return false;
+          if (!std::exchange(each->late, true)) {
             ++hanging_;
             ++counts_.timed_out;
-            judge(one, health::unhealthy);
-          } else if (each->late && one != nullptr && is_due(*one, now)) {
-            judge(one, health::unhealthy);
-            one->due = later(now, next_interval(*one));
           }
+          tell(each->id, std::nullopt);
+          if (due_again) one->due = later(now, next_interval(*one));
           return false;
-        case probe_run::stage::finished:
-          if (!each->late) judge(one, each->result());
+        }
+        case run_type::stage::finished:
+          if (!each->late) tell(each->id, std::move(each->answer()));
           break;
-        case probe_run::stage::not_run:
+        case run_type::stage::not_run:
           ++counts_.not_run;
           break;
       }
@@ -96,23 +90,13 @@ class probe_schedule {
       if (one != nullptr) one->run = nullptr;
       return true;
     });
-  }
-
-  /// `set_health(id, state)` for all whose health has changed; true when somebody took it.
-  template <class SetHealth>
-  void tell(SetHealth set_health) {
-    for (target& each : targets_) {
-      const std::optional<health> verdict = each.history.verdict();
-      if (!verdict || verdict == each.told) continue;
-      if (set_health(each.id, *verdict)) changes_.fetch_add(1, std::memory_order_relaxed);  // a count, and no more
-      each.told = verdict;
-    }
+    return outcomes;
   }
 
   /// Those to be probed now: as many as there is room for, those who have waited longest first.
   [[nodiscard]] std::vector<endpoint_id> due(std::int64_t now) {
-    std::vector<target*> waiting;
-    for (target& each : targets_) {
+    std::vector<const target*> waiting;
+    for (const target& each : targets_.all) {
       if (each.run == nullptr && is_due(each, now)) waiting.push_back(&each);
     }
     const std::size_t number = std::min(waiting.size(), room());
@@ -126,11 +110,11 @@ class probe_schedule {
   }
 
   /// A probe of a member that is due begins.
-  [[nodiscard]] std::shared_ptr<probe_run> begin(endpoint_id id, std::int64_t now) {
-    auto run = std::make_shared<probe_run>(id, now);
+  [[nodiscard]] std::shared_ptr<run_type> begin(endpoint_id id, std::int64_t now) {
+    auto run = std::make_shared<run_type>(id, now);
     const std::lock_guard lock{lock_};
     runs_.push_back(run);
-    target& one = *find(id);
+    target& one = *targets_.find(id);
     one.run = run.get();
     one.due = later(now, next_interval(one));
     return run;
@@ -138,9 +122,9 @@ class probe_schedule {
 
   /// When there will be something to do, unless a probe ends before.
   [[nodiscard]] std::int64_t next_event() const noexcept {
-    std::int64_t next = never;
+    std::int64_t next = end_of_time;
     const bool full = room() == 0;
-    for (const target& each : targets_) {
+    for (const target& each : targets_.all) {
       const bool blocked = each.run != nullptr ? !each.run->late : full;
       if (!blocked) next = std::min(next, each.due);
     }
@@ -150,50 +134,27 @@ class probe_schedule {
     return next;
   }
 
-  [[nodiscard]] std::span<const std::shared_ptr<probe_run>> runs() const noexcept { return runs_; }
+  [[nodiscard]] std::span<const std::shared_ptr<run_type>> runs() const noexcept { return runs_; }
 
+  /// Without `changes`.
   [[nodiscard]] health_checker_stats stats() const {
     const std::lock_guard lock{lock_};
     health_checker_stats stats = counts_;
-    stats.endpoints = targets_.size();
+    stats.endpoints = targets_.all.size();
     stats.hanging = hanging_;
     stats.running = runs_.size() - hanging_;
-    stats.changes = changes_.load(std::memory_order_relaxed);
     return stats;
-  }
-
-  [[nodiscard]] std::optional<health> verdict(endpoint_id id) const {
-    const std::lock_guard lock{lock_};
-    const target* const one = find(id);
-    return one != nullptr ? one->history.verdict() : std::nullopt;
   }
 
  private:
   struct target {
     endpoint_id id{};
     std::int64_t due = 0;
-    probe_history history{};
-    std::optional<health> told{};  // what the cluster knows
-    probe_run* run = nullptr;
+    run_type* run = nullptr;
     bool spread = false;  // an interval of random length has been
   };
 
-  [[nodiscard]] const target* find(endpoint_id id) const noexcept {
-    const auto at = std::lower_bound(targets_.begin(), targets_.end(), id,
-                                     [](const target& one, endpoint_id wanted) { return one.id < wanted; });
-    return at != targets_.end() && at->id == id ? &*at : nullptr;
-  }
-  [[nodiscard]] target* find(endpoint_id id) noexcept {
-    return const_cast<target*>(static_cast<const probe_schedule*>(this)->find(id));
-  }
-
-  static bool is_due(const target& one, std::int64_t now) noexcept { return one.due <= now && one.due != never; }
-
-  // Null: its endpoint has been removed.
-  void judge(target* one, health result) noexcept {
-    ++(result == health::healthy || result == health::degraded ? counts_.passed : counts_.failed);
-    if (one != nullptr) one->history.record(result, healthy_after_, unhealthy_after_);
-  }
+  static bool is_due(const target& one, std::int64_t now) noexcept { return one.due <= now && one.due != end_of_time; }
 
   [[nodiscard]] std::size_t room() const noexcept {
     const std::size_t running = runs_.size() - hanging_;
@@ -210,18 +171,15 @@ class probe_schedule {
   const std::int64_t interval_;
   const std::int64_t timeout_;
   const double jitter_;
-  const std::uint32_t healthy_after_;
-  const std::uint32_t unhealthy_after_;
   const std::size_t max_probes_;
   const std::size_t max_hanging_;
   splitmix64 random_;
 
-  mutable std::mutex lock_;  // of what `stats` and `verdict` read
-  std::vector<target> targets_;
-  std::vector<std::shared_ptr<probe_run>> runs_;
+  mutable std::mutex lock_;  // of what `stats` reads
+  member_states<target> targets_;
+  std::vector<std::shared_ptr<run_type>> runs_;
   std::size_t hanging_ = 0;  // of the runs
   health_checker_stats counts_{};
-  std::atomic<std::uint64_t> changes_{0};
 };
 
 }  // namespace banyan::detail
