@@ -21,6 +21,7 @@
 #include <banyan/replica/read_model.hpp>
 #include <banyan/replica/read_options.hpp>
 #include <banyan/replica/read_outcome.hpp>
+#include <banyan/replica/read_quorum_size.hpp>
 #include <banyan/replica/replica_pick.hpp>
 #include <banyan/replica/replica_promotion.hpp>
 #include <banyan/replica/replica_report.hpp>
