@@ -12,6 +12,8 @@
 #include <banyan/replica/failover_actions.hpp>
 #include <banyan/replica/failover_options.hpp>
 #include <banyan/replica/failover_report.hpp>
+#include <banyan/replica/hedged_read.hpp>
+#include <banyan/replica/hedged_read_failure.hpp>
 #include <banyan/replica/hybrid_clock.hpp>
 #include <banyan/replica/hybrid_time.hpp>
 #include <banyan/replica/lag_monitor.hpp>
