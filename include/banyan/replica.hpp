@@ -13,6 +13,8 @@
 #include <banyan/replica/failover_actions.hpp>
 #include <banyan/replica/failover_options.hpp>
 #include <banyan/replica/failover_report.hpp>
+#include <banyan/replica/hedged_read.hpp>
+#include <banyan/replica/hedged_read_failure.hpp>
 #include <banyan/replica/hybrid_clock.hpp>
 #include <banyan/replica/hybrid_time.hpp>
 #include <banyan/replica/lag_monitor.hpp>
@@ -28,6 +30,7 @@
 #include <banyan/replica/read_model.hpp>
 #include <banyan/replica/read_options.hpp>
 #include <banyan/replica/read_outcome.hpp>
+#include <banyan/replica/read_quorum_size.hpp>
 #include <banyan/replica/replica_pick.hpp>
 #include <banyan/replica/replica_promotion.hpp>
 #include <banyan/replica/replica_report.hpp>

@@ -35,7 +35,7 @@ inline constexpr consistency_level read_your_writes{consistency_level::kind::rea
 /// and `merge` with the token of whoever sent the message that is acted on.
 inline constexpr consistency_level causal{consistency_level::kind::causal};
 
-/// The primary.
+/// The primary. In a synchronous set a quorum of its members does as well: see `replica_set::read_quorum`.
 inline constexpr consistency_level strong{consistency_level::kind::strong};
 
 /// What was committed `bound` ago is seen, as far as the reported lag tells. Below 0 counts as 0.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include <banyan/replica/consistency_token.hpp>
 #include <banyan/replica/consistency_token_text.hpp>
 #include <banyan/replica/detail/fallback_budget.hpp>
+#include <banyan/replica/detail/quorum_members.hpp>
 #include <banyan/replica/detail/replica_router.hpp>
 #include <banyan/replica/detail/replica_selection.hpp>
 #include <banyan/replica/read_options.hpp>
@@ -171,6 +173,38 @@ class replica_set {
     return read(consistency_token{}, options, now);
   }
 
+  /// Picks `members.size()` different members, to ask them all: by the policy as far as it names others, the primary
+  /// only when fit replicas are too few. None or all: false when there are not so many, or none are asked for. What was
+  /// in `members` is given back. See `read_quorum_size`, `has_quorum`. O(n + size^2), lock-free.
+  [[nodiscard]] bool read_quorum(std::span<pick> members, time_point now = Clock::now()) noexcept {
+    detail::different_picks<pick> all{members};
+    auto at = router_.try_read();
+    if (!at) return all.give_up(read_outcome::out_of_memory);
+    const auto made = [&](const candidate& one) noexcept { return made_of(*at, one, read_outcome::replica); };
+    for (std::size_t tries = 2 * members.size(); tries > 0 && !all.full(); --tries) {
+      if (const candidate* const one = select(at, {}, {.avoid = all.last()}, now)) all.take(made(*one));
+    }
+    detail::take_in_turn(*at, readers_.of(at.thread().index()).sequence.random(), all, [&](const candidate& one) {
+      return detail::try_begin_use(detail::pick_access::record(one)) ? made(one) : pick{};
+    });
+    if (!all.full() && at->primary_is_fit) all.take(from_primary(*at, read_outcome::primary));
+    return all.full() ? !members.empty() : all.give_up(read_outcome::no_quorum);
+  }
+
+  /// Whether so many members, the primary among them, are known to have what was seen or written there: they have
+  /// reported that position, or more, in that epoch. Waits for their reports, at most so long. False once the epoch is
+  /// over (0: the present one); then it is not known. O(n), lock-free without `wait`.
+  [[nodiscard]] bool has_quorum(const replica_report& seen, std::size_t acknowledgements,
+                                std::chrono::nanoseconds wait = {}) noexcept {
+    std::uint32_t epoch = seen.epoch;
+    for (typename router::waiting one{router_, wait};; one.wait()) {
+      one.look();
+      const auto at = router_.try_read();
+      const quorum_state state = detail::reported_by(at, seen.position.value_or(0), epoch, acknowledgements);
+      if (state != quorum_state::pending || one.over()) return state == quorum_state::reached;
+    }
+  }
+
   /// Brings a token of an earlier epoch up to the present one. True when part of what it stands for is lost: the
   /// primary of that epoch had it, its successor began without it. `read` does as much by itself, but does not tell.
   bool settle(consistency_token& session) const noexcept {
@@ -230,11 +264,6 @@ class replica_set {
     return name.empty() ? std::uint16_t{0} : static_cast<std::uint16_t>(1 + hash_of(name) % 0xffffU);
   }
 
-  read_outcome requirement_of(const layout& at, const consistency_token& session, const read_options& options,
-                              time_point now, detail::read_requirement& need) const noexcept {
-    return detail::requirement_of(options.consistency, session, set_, at.epochs, detail::nanoseconds_of(now), need);
-  }
-
   pick none(read_outcome why) const noexcept { return pick{why, {}, {.set = set_}}; }
 
   pick made_of(const layout& at, const candidate& one, read_outcome how) const noexcept {
@@ -278,7 +307,8 @@ class replica_set {
         if (!at) return none(read_outcome::out_of_memory);
         const time_point now = began + std::chrono::duration_cast<typename time_point::duration>(one.elapsed());
         detail::read_requirement need;
-        const read_outcome asked = requirement_of(*at, session, options, now, need);
+        const read_outcome asked =
+            detail::requirement_of(options.consistency, session, set_, at->epochs, detail::nanoseconds_of(now), need);
         if (asked != read_outcome::replica) return otherwise(*at, asked, options);
         if (const candidate* const found = select(at, need, options.request, now))
           return made_of(*at, *found, read_outcome::replica);

@@ -1,0 +1,164 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <banyan/balance/balance_policy.hpp>
+#include <banyan/core/clock.hpp>
+#include <banyan/core/deadline.hpp>
+#include <banyan/core/detail/caught.hpp>
+#include <banyan/core/executor.hpp>
+#include <banyan/core/expected.hpp>
+#include <banyan/limit/hedge.hpp>
+#include <banyan/limit/hedge_race.hpp>
+#include <banyan/limit/hedged_call.hpp>
+#include <banyan/replica/consistency_token.hpp>
+#include <banyan/replica/hedged_read_failure.hpp>
+#include <banyan/replica/read_options.hpp>
+#include <banyan/replica/replica_set.hpp>
+
+namespace banyan {
+
+namespace detail {
+
+/// A pick that is reported on when the attempt there ends.
+template <class Pick>
+class attempted_pick {
+ public:
+  attempted_pick(Pick where, const hedge_attempt& attempt, deadline until) noexcept
+      : where_{std::move(where)}, attempt_{attempt}, until_{until} {}
+  attempted_pick(const attempted_pick&) = delete;
+  attempted_pick& operator=(const attempted_pick&) = delete;
+  ~attempted_pick() {
+    const std::chrono::nanoseconds elapsed = steady_clock::now() - began_;
+    if (attempt_.cancelled()) {
+      if (until_.expired()) where_.unanswered(elapsed);  // else overtaken: nobody knows how long it would have taken
+    } else if (answered_) {
+      where_.succeeded(elapsed);
+    } else {
+      where_.failed(elapsed);
+    }
+  }
+
+  [[nodiscard]] const Pick& where() const noexcept { return where_; }
+  void answered() noexcept { answered_ = true; }
+
+ private:
+  Pick where_;
+  const hedge_attempt& attempt_;
+  deadline until_;
+  steady_clock::time_point began_ = steady_clock::now();
+  bool answered_ = false;
+};
+
+/// The attempts at one read: where they go, and what each has seen.
+template <class Pick, class F>
+struct read_attempts {
+  using value = std::remove_cvref_t<std::invoke_result_t<F&, const Pick&, consistency_token&, const hedge_attempt&>>;
+  struct answer {
+    value got;
+    consistency_token session;
+  };
+
+  answer operator()(const hedge_attempt& attempt) {
+    attempted_pick<Pick> mine{std::move(picks[attempt.number]), attempt, until};
+    consistency_token seen = session;
+    value got = std::invoke(function, mine.where(), seen, attempt);
+    mine.answered();
+    return {std::move(got), seen};
+  }
+
+  F function;
+  consistency_token session;
+  deadline until;
+  std::array<Pick, 2> picks{};
+};
+
+}  // namespace detail
+
+/// Reads from a member that has what `options` ask for, and from another replica that has it when that takes longer
+/// than most reads do and `policy` lets it; returns the first value there is.
+///
+///     banyan::hedge reads{{.percentile = 0.95, .max_extra = 0.05}};
+///     auto row = banyan::hedged_read(users, session, reads, threads,
+///         [key](const auto& r, banyan::consistency_token& seen, const banyan::hedge_attempt& attempt) {
+///           auto reply = r->query(key, attempt.flag);
+///           r.observed(seen, reply.position);
+///           return reply.row;
+///         }, {.consistency = banyan::read_your_writes});
+///
+/// The second attempt never goes to the primary and never waits for a replica to catch up; where there is no other
+/// replica that has what is asked for, there is none, and it costs no budget. Each attempt has a token of its own;
+/// that of the one that won becomes `session`, which nobody touches before that. The picks are reported on: the latency
+/// of an attempt that brought a value, `failed` when `function` threw, `unanswered` when it went on beyond `until`, and
+/// nothing when it was overtaken.
+///
+/// As with `hedged_call`, `function` may be running on two threads at once, and after this has returned, so it must own
+/// what it uses. The set and the session are not used after that. Blocking, up to `until`. Throws `std::bad_alloc`
+/// before anything runs.
+template <class T, balance_policy Policy, class Clock, executor Executor, class F>
+[[nodiscard]] auto hedged_read(replica_set<T, Policy, Clock>& users, consistency_token& session, hedge& policy,
+                               Executor& runs, F function, const read_options& options = {},
+                               deadline until = current_deadline()) {
+  using pick = typename replica_set<T, Policy, Clock>::pick;
+  using attempts = detail::read_attempts<pick, F>;
+  using race_type = hedge_race<typename attempts::answer>;
+  using result = expected<typename attempts::value, hedged_read_failure>;
+
+  read_options how = options;
+  how.wait = std::min(options.wait.value_or(users.options().wait), until.remaining());
+  pick first = users.read(session, how);
+  const read_outcome went = first.outcome();
+  if (!first) return result{unexpected{hedged_read_failure{.outcome = went}}};
+  how.wait = std::chrono::nanoseconds{0};
+  how.fallback = read_fallback::refuse;
+  how.request.avoid = first.id();
+
+  const auto work = std::make_shared<detail::hedged_work<attempts, typename attempts::answer>>(
+      attempts{std::move(function), session, until});
+  const auto race = race_type::start(
+      [work](typename race_type::result&& outcome, std::size_t attempt) { work->end(std::move(outcome), attempt); });
+  work->function.picks[0] = std::move(first);
+
+  const steady_clock::time_point start = steady_clock::now();
+  const deadline slow = deadline::in(policy.request(start).value_or(std::chrono::nanoseconds::max()), start);
+  detail::launch_attempt(runs, work, race.enter(), until);
+
+  if (slow < until && !work->ready.wait_until(0, slow.at())) {
+    pick another = users.read(session, how);
+    const bool elsewhere = another.outcome() == read_outcome::replica && another.id() != how.request.avoid;
+    if (elsewhere && policy.try_send()) {
+      work->function.picks[1] = std::move(another);
+      // Without the memory to launch it, it has failed: the first one goes on.
+      static_cast<void>(detail::caught([&] {
+        if (auto attempt = race.enter()) detail::launch_attempt(runs, work, std::move(attempt), until);
+      }));
+    }
+  }
+  if (until.is_never() || work->ready.wait_until(0, until.at())) {
+    work->ready.wait(0);
+  } else {
+    race.abandon(hedge_end::timed_out);
+    work->ready.wait(0);  // somebody may just be bringing it
+  }
+
+  const auto elapsed = std::chrono::duration_cast<std::chrono::nanoseconds>(work->ended - start);
+  for (std::size_t failed = race.failures(); failed > 0; --failed) policy.failed();
+  if (!work->outcome.has_value()) std::abort();  // never: `ready` says so
+  auto& outcome = *work->outcome;
+  if (!outcome.has_value()) {
+    if (outcome.error().why == hedge_end::timed_out) policy.timed_out(elapsed);
+    return result{unexpected{hedged_read_failure{.outcome = went, .attempts = std::move(outcome.error())}}};
+  }
+  work->winner == 0 ? policy.succeeded(elapsed) : policy.overtaken(elapsed);
+  session = outcome->session;
+  return result{std::move(outcome->got)};
+}
+
+}  // namespace banyan
