@@ -36,8 +36,7 @@ namespace social_feed {
 using namespace std::chrono_literals;
 using banyan::steady_clock;
 
-// ---- the domain
-// ------------------------------------------------------------------------------------------------------
+// ---- the domain -----------------------------------------------------------------------------------------------------
 
 using user_id = std::uint32_t;
 
@@ -69,8 +68,7 @@ concept feed_server = requires(S& server) {
   { server.progress() } -> std::same_as<banyan::replica_report>;  // its position in the log
 };
 
-// ---- steps 1 and 2: access to one server
-// -----------------------------------------------------------------------------
+// ---- steps 1 and 2: access to one server ----------------------------------------------------------------------------
 //
 // `read(needs, query)` and `write(made, query)` call `query(connection)`. What `needs` and `made` are for shows in step
 // 4: one server alone always has everything.
@@ -134,20 +132,18 @@ class pooled {
   banyan::connection_pool<connection> pool_;
 };
 
-// ---- step 4: a primary and its replicas
-// ------------------------------------------------------------------------------
+// ---- step 4: a primary and its replicas -----------------------------------------------------------------------------
 
 /// Reads go to a replica that has what they need, writes to the primary, each through the pool of its server.
 ///
-/// What a read needs is a token: the position in the primary's log of the last write that it must see. A replica that
-/// is not known to be so far is passed over; the read waits a little for one, then goes to the primary.
+/// What a read needs is a token: the position in the primary's log of the last write that it must see. Replicas that
+/// are not known to be so far are passed over; when all are, the read goes to the primary.
 template <feed_server Server>
 class replicated {
  public:
-  /// The first server is the primary. `level`: banyan::read_your_writes; banyan::eventual is there to show what then
-  /// goes wrong.
   using connection = typename pooled<Server>::connection;
 
+  /// The first server is the primary. With `banyan::eventual` as level, what is needed is not asked for.
   replicated(const std::vector<std::unique_ptr<Server>>& servers, std::size_t connections,
              banyan::consistency_level level = banyan::read_your_writes)
       : level_{level} {
@@ -159,7 +155,8 @@ class replicated {
   template <class Query>
   auto read(const banyan::consistency_token& needs, Query query) {
     auto server = set_.read(needs, {.consistency = level_});
-    if (server.outcome() == banyan::read_outcome::share_spent) {
+    if (server.outcome() ==
+        banyan::read_outcome::share_spent) {  // better a slow read than a primary without time to write
       server = set_.read(needs, {.consistency = level_, .wait = longest_wait});
     }
     return reported(server, query);
@@ -199,10 +196,9 @@ class replicated {
       set_, [](member& each) { return each->progress(); }, {.interval = 5ms}};
 };
 
-// ---- steps 1 to 4: everything is in one place
-// ------------------------------------------------------------------------
+// ---- steps 1 to 4: everything is in one place -----------------------------------------------------------------------
 
-/// What a reader must see, of each shard: a shard has a log of its own, and so a token of its own.
+/// What a reader must see: a token for each shard, since each has a log of its own.
 struct freshness {
   static constexpr std::size_t most_shards = 2;
 
@@ -236,8 +232,7 @@ class unsharded {
   Access& access_;
 };
 
-// ---- step 5: shards
-// --------------------------------------------------------------------------------------------------
+// ---- step 5: shards -------------------------------------------------------------------------------------------------
 
 using router = banyan::hash_router<user_id>;
 
@@ -288,8 +283,7 @@ class sharded {
   shard_map map_;
 };
 
-// ---- the service
-// -----------------------------------------------------------------------------------------------------
+// ---- the service ----------------------------------------------------------------------------------------------------
 
 /// The feed over any of these stores.
 template <class Store>
@@ -325,12 +319,12 @@ class feed {
   Store& store_;
 };
 
-/// Step 3: timelines are kept, loaded once however many ask at the same time, and dropped when somebody who is on them
-/// posts.
+/// Step 3. Timelines are kept, loaded once however many ask at the same time, and dropped when somebody on them posts.
 template <class Store>
 class cached_feed {
  public:
-  cached_feed(Store& store, std::size_t capacity) : feed_{store}, cache_{{.capacity = capacity}} {}
+  cached_feed(Store& store, std::size_t capacity)
+      : feed_{store}, cache_{{.capacity = capacity, .ttl = longest_stale}} {}
 
   posts timeline(user_id reader) {
     return cache_.get_or_load(reader, [this](user_id who) { return feed_.timeline(who, needs_of(who)); });
@@ -359,9 +353,13 @@ class cached_feed {
     needs_[reader].merge(made);
   }
 
+  // For a service that dies, or an error, between the write and the erasure: nothing stays wrong for longer.
+  static constexpr std::chrono::nanoseconds longest_stale = 1min;
+
   feed<Store> feed_;
   banyan::tinylfu_cache<user_id, posts> cache_;
-  // What each timeline must contain. It belongs where the cache is: if processes share that, they share this.
+  // What each timeline must contain: of all who have been posted to, 48 bytes each. It belongs where the cache is; if
+  // processes share that, they share this.
   std::mutex lock_;
   std::unordered_map<user_id, freshness> needs_;
 };

@@ -32,16 +32,13 @@ class steps {
   /// Whether all was as it must be.
   bool run() {
     std::printf(
-        "Each server works on %zu queries at a time, and each takes it %d ms besides its real work; a login counts as "
-        "a\n"
-        "query. %u users, who follow %zu each; %d clients, of whose requests %.0f %% are posts, each looked at at once "
-        "by\n"
-        "its author, the others timelines.\n\n"
-        "                             requests     p50     p99   queries     of these at the   cache   own posts  "
-        "stale\n"
-        "                                  /s      ms      ms  /request     busiest primary    hits      missed  "
-        "pages\n",
-        queries_at_a_time, static_cast<int>(query_time.count()), users, follows_each, clients, 100 * share_of_posts);
+        "Each server works on %zu queries at a time, and each takes it %d ms besides its real work, so that a further\n"
+        "server adds what a further machine would. A login counts as a query. %u users follow %zu each; %d clients "
+        "post\n"
+        "every %.0fth time and then look at their own timeline, and else at somebody's.\n\n"
+        "                              requests      p50    p99      queries each     cache   own posts  stale\n"
+        "                                    /s       ms     ms    all  at a primary   hits      missed  timelines\n",
+        queries_at_a_time, static_cast<int>(query_time.count()), users, follows_each, clients, 1 / share_of_posts);
     connection_each();
     connection_pool();
     cache();
@@ -162,11 +159,11 @@ class steps {
     const auto requests = static_cast<double>(times.count());
     const auto ms = [&](double share) { return std::chrono::duration<double, std::milli>(times.quantile(share)); };
     std::printf(
-        "%-28s %8.0f %7.3f %7.1f %9.2f %19.2f %6.0f %% %5llu/%-5llu %6llu\n", name, requests / took.count(),
+        "%-29s %8.0f %8.3f %6.1f %6.2f %13.2f %5.0f %% %5llu/%-5llu %3llu/%u\n", name, requests / took.count(),
         ms(0.5).count(), ms(0.99).count(), static_cast<double>(queries_after.all - queries_before.all) / requests,
         static_cast<double>(busiest) / requests, lookups == 0 ? 0 : 100 * hits / lookups,
         static_cast<unsigned long long>(missed), static_cast<unsigned long long>(warming.own_posts + figures.own_posts),
-        static_cast<unsigned long long>(wrong));
+        static_cast<unsigned long long>(wrong), checked_users);
     std::fflush(stdout);
   }
 

@@ -26,8 +26,7 @@
 
 namespace social_feed {
 
-// ---- a server with the capacity of a small machine
-// -------------------------------------------------------------------
+// ---- a server with the capacity of a small machine ------------------------------------------------------------------
 
 /// All servers here share the few cores of one machine, so a second one would add nothing. Each is therefore held to
 /// this: it works on so many queries at a time, and each keeps it busy for so long besides its real work. A login is no
@@ -94,8 +93,7 @@ class limited_server {
   workers workers_;
 };
 
-// ---- what is in the databases to begin with
-// --------------------------------------------------------------------------
+// ---- what is in the databases to begin with -------------------------------------------------------------------------
 
 inline constexpr user_id users = 1'000;
 inline constexpr std::size_t follows_each = 10;
@@ -142,8 +140,7 @@ inline content part_of(const content& all, const router& by_id, banyan::shard_id
   return part;
 }
 
-// ---- the load
-// --------------------------------------------------------------------------------------------------------
+// ---- the load -------------------------------------------------------------------------------------------------------
 
 inline constexpr int clients = 32;
 inline constexpr double share_of_posts = 0.05;
