@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "session/remote_backend.hpp"
 #include "support/history.hpp"
 #include "support/joining_thread.hpp"
 #include "support/linearizability.hpp"
@@ -93,7 +94,7 @@ TEST_CASE("session_store: what concurrent requests see and save is in one order"
     const std::uint64_t seed = derived_seed("histories of a session", round);
     CAPTURE(seed);
     backend kept{{.capacity = 16}};
-    store sessions{kept, {}, start};
+    store sessions{kept, {}};
     const auto made = sessions.create("new", start);
     const std::string cookie{made->id.text()};
     banyan::testing::history_recorder<session_model::operation, session_model::result> recorder{threads, calls + 1};
@@ -145,7 +146,7 @@ TEST_CASE("session_store: of threads that all add something nothing is lost, by 
   constexpr std::size_t threads = 4;
   constexpr int each = 200;
   backend kept;
-  store sessions{kept, {.update_attempts = 1000}, start};
+  store sessions{kept, {.update_attempts = 1000}};
   const std::string cookie{sessions.create("", start)->id.text()};
   std::atomic<int> added{0};
   {
@@ -180,7 +181,7 @@ TEST_CASE("session_store: rotations, saves and a logout at the same time leave o
     CAPTURE(seed);
     const bool logout = round % 2 == 0;
     backend kept{{.capacity = 64}};
-    store sessions{kept, {.update_attempts = 1000}, start};
+    store sessions{kept, {.update_attempts = 1000}};
     const std::string cookie{sessions.create("", start)->id.text()};
     constexpr std::size_t threads = 3;
     std::atomic<std::size_t> ready{0};
@@ -217,11 +218,13 @@ TEST_CASE("session_store: rotations, saves and a logout at the same time leave o
   }
 }
 
-TEST_CASE("session_store: over memory, nobody waits for a thread that is stopped") {
+TEST_CASE("session_store: over memory, breaker and copies included, nobody waits for a thread that is stopped") {
   constexpr std::size_t workers = 3;
   const std::uint64_t seed = banyan::testing::derived_seed("stopped in a session");
-  backend kept{{.capacity = 64}};
-  store sessions{kept, {.stale_for = std::chrono::minutes{1}, .stale_capacity = 32}, start};
+  using remote = banyan::testing::remote_backend;
+  remote kept{{.capacity = 64}};
+  banyan::session_store<std::string, remote, test_clock> sessions{
+      kept, {.stale_for = std::chrono::minutes{1}, .stale_capacity = 32}};
   std::vector<std::string> cookies;
   for (int i = 0; i < 4; ++i) cookies.emplace_back(sessions.create("a session", start)->id.text());
   std::vector<random_source> random;

@@ -6,10 +6,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "session/failing_backend.hpp"
+#include "session/remote_backend.hpp"
 #include "support/failing_allocator.hpp"
 
 using namespace std::chrono_literals;
@@ -24,11 +28,22 @@ using banyan::unexpected;
 using backend = banyan::memory_session_backend;
 using failing = banyan::testing::failing_backend<backend>;
 using way = failing::way;
-using store = banyan::session_store<std::string, failing, test_clock>;
+struct steady_tag;
+using steady = banyan::basic_manual_clock<steady_tag>;
+using codec = banyan::session_codec<std::string>;
+using store = banyan::session_store<std::string, failing, test_clock, codec, steady>;
 
 constexpr time_point start{1'000'000h};
 const unexpected missing{session_errc::not_found};
 const unexpected away{session_errc::unavailable};
+
+template <bool Never>
+struct broken : backend {
+  static constexpr bool never_away = Never;
+  banyan::expected<banyan::session_record, session_errc> get(const banyan::session_id&, banyan::session_time) {
+    return away;
+  }
+};
 
 }  // namespace
 
@@ -37,7 +52,7 @@ TEST_CASE("session_store: a backend that is away is told of, by each operation, 
     backend inner;
     failing outer{inner};
     outer.how = how;
-    store sessions{outer, {.breaker = std::nullopt}, start};
+    store sessions{outer, {.breaker = std::nullopt}};
     auto s = sessions.create("x", start);
     const std::string cookie{s->id.text()};
     outer.away = true;
@@ -73,7 +88,7 @@ TEST_CASE("session_store: whichever call fails, nothing that was promised is los
       failing outer{inner};
       outer.how = how;
       outer.fails_at = n;
-      store sessions{outer, {.renew_after = 0ms, .breaker = std::nullopt}, start};
+      store sessions{outer, {.renew_after = 0ms, .breaker = std::nullopt}};
       time_point now = start;
 
       auto s = sessions.create("", now);
@@ -159,12 +174,13 @@ TEST_CASE("session_store: whichever call fails, nothing that was promised is los
 TEST_CASE("session_store: served from memory while the backend is away, for so long and marked") {
   backend inner;
   failing outer{inner};
-  store sessions{outer, {.ttl = 1h, .stale_for = 60s, .breaker = std::nullopt}, start};
-  store elsewhere{outer, {}, start};
+  store sessions{outer, {.ttl = 1h, .stale_for = 60s, .breaker = std::nullopt}};
+  store elsewhere{outer, {}};
   auto s = sessions.create("x", start);
   const std::string cookie{s->id.text()};
   const std::string never_seen{elsewhere.create("y", start)->id.text()};
   outer.away = true;
+  steady::advance(60s);
   auto stale = sessions.load(cookie, start + 60s);
   REQUIRE(stale);
   CHECK(stale->stale);
@@ -173,6 +189,7 @@ TEST_CASE("session_store: served from memory while the backend is away, for so l
   CHECK(sessions.save(*stale, start + 60s) == away);
   CHECK(sessions.update(
             cookie, [](std::string&) {}, start + 60s) == away);
+  steady::advance(1ms);
   CHECK(sessions.load(cookie, start + 60001ms) == away);
   CHECK(sessions.load(cookie, start) == away);  // a clock that is set back makes nothing young again
   CHECK(sessions.stats().stale == 2);           // the update looked too
@@ -197,7 +214,7 @@ TEST_CASE("session_store: served from memory while the backend is away, for so l
 TEST_CASE("session_store: what has ended is not served from memory") {
   backend inner;
   failing outer{inner};
-  store sessions{outer, {.ttl = 30s, .stale_for = 60s, .breaker = std::nullopt}, start};
+  store sessions{outer, {.ttl = 30s, .stale_for = 60s, .breaker = std::nullopt}};
   const auto made = [&] { return *sessions.create("x", start); };
 
   auto expired = made();
@@ -237,8 +254,8 @@ TEST_CASE("session_store: what has ended is not served from memory") {
 TEST_CASE("session_store: a load that was under way does not bring back what this process has seen to be gone") {
   backend inner;
   failing outer{inner};
-  store sessions{outer, {.stale_for = 60s, .breaker = std::nullopt}, start};
-  store elsewhere{outer, {.breaker = std::nullopt}, start};
+  store sessions{outer, {.stale_for = 60s, .breaker = std::nullopt}};
+  store elsewhere{outer, {.breaker = std::nullopt}};
   auto ended = *sessions.create("x", start);
   auto ended_elsewhere = *sessions.create("x", start);
   auto touched = *sessions.create("x", start);
@@ -280,7 +297,7 @@ TEST_CASE("session_store: a load that was under way does not bring back what thi
 TEST_CASE("session_store: a logout while the backend is away holds here, whatever time it names") {
   backend inner;
   failing outer{inner};
-  store sessions{outer, {.ttl = 30s, .stale_for = 60s, .breaker = std::nullopt}, start};
+  store sessions{outer, {.ttl = 30s, .stale_for = 60s, .breaker = std::nullopt}};
   for (const auto at : {start, start - 1ms, start - 1h, start + 30s, start + 24h}) {
     outer.away = false;
     const auto s = *sessions.create("x", start);
@@ -293,7 +310,7 @@ TEST_CASE("session_store: a logout while the backend is away holds here, whateve
 TEST_CASE("session_store: a clock that is ahead for a moment does not take a session's copy for ever") {
   backend inner;
   failing outer{inner};
-  store sessions{outer, {.ttl = 1h, .stale_for = 60s, .breaker = std::nullopt}, start};
+  store sessions{outer, {.ttl = 1h, .stale_for = 60s, .breaker = std::nullopt}};
   const auto s = *sessions.create("x", start);
   CHECK(sessions.load(s.id.text(), start + 2h) == missing);
   CHECK(sessions.load(s.id.text(), start + 1s));
@@ -304,31 +321,43 @@ TEST_CASE("session_store: a clock that is ahead for a moment does not take a ses
 TEST_CASE("session_store: copies age from when they were asked for, whatever the clock did before") {
   backend inner;
   failing outer{inner};
-  store sessions{outer, {.ttl = 240h, .max_lifetime = 240h, .stale_for = 60s, .breaker = std::nullopt}, start};
+  store sessions{outer, {.ttl = 240h, .max_lifetime = 240h, .stale_for = 60s, .breaker = std::nullopt}};
   const auto s = *sessions.create("x", start);
   CHECK(sessions.load(s.id.text(), start + 24h));  // a clock that was ahead for a moment
   CHECK(sessions.load(s.id.text(), start + 1s));
   outer.away = true;
+  steady::advance(60s);
   CHECK(sessions.load(s.id.text(), start + 61s)->stale);
-  CHECK(sessions.load(s.id.text(), start + 61s + 1ms) == away);
-  CHECK(sessions.load(s.id.text(), start) == away);  // before it was seen: nobody knows how long ago that was
+  CHECK(sessions.load(s.id.text(), start - 1h)->stale);  // set back: a minute is a minute
+  CHECK(sessions.load(s.id.text(), start + 61s + 1ms) == away);  // the machine slept, and its steady clock with it
+  steady::advance(1ms);
+  for (const auto now : {start - 24h, start, start + 1s, start + 61s}) CHECK(sessions.load(s.id.text(), now) == away);
 
-  // A request that was stopped between the answer and keeping it.
+  // A request that was stopped between the answer and keeping it: neither it nor what another one has kept is younger.
   outer.away = false;
   const auto slow = *sessions.create("y", start + 30h);
-  outer.before_answer = [&] { CHECK(sessions.load(s.id.text(), start + 31h)); };
+  outer.before_answer = [&] { steady::advance(61s); };
   CHECK(sessions.load(slow.id.text(), start + 30h));
   outer.away = true;
-  CHECK(sessions.load(slow.id.text(), start + 31h) == away);
+  CHECK(sessions.load(slow.id.text(), start + 30h) == away);
+  outer.away = false;
+  outer.before_answer = [&] {
+    steady::advance(61s);
+    CHECK(sessions.load(slow.id.text(), start + 30h));
+  };
+  CHECK(sessions.load(slow.id.text(), start + 30h));
+  outer.away = true;
+  steady::advance(60s);
+  CHECK(sessions.load(slow.id.text(), start + 30h)->stale);
 }
 
 TEST_CASE("session_store: the breaker stops asking, and finds out when the backend is back") {
   backend inner;
   failing outer{inner};
-  store sessions{outer,
-                 {.stale_for = 1h,
-                  .breaker = banyan::circuit_breaker_options{.window = 4, .min_calls = 4, .open_for = 5s, .probes = 1}},
-                 start};
+  store sessions{
+      outer,
+      {.stale_for = 1h,
+       .breaker = banyan::circuit_breaker_options{.window = 4, .min_calls = 4, .open_for = 5s, .probes = 1}}};
   auto s = sessions.create("x", start);
   const std::string cookie{s->id.text()};
   for (int i = 0; i < 4; ++i) CHECK(sessions.load(std::string(banyan::session_id::length, 'A'), start) == missing);
@@ -341,17 +370,105 @@ TEST_CASE("session_store: the breaker stops asking, and finds out when the backe
   CHECK(sessions.save(*s, start) == away);
   CHECK(outer.calls == calls);
   outer.away = false;
-  CHECK(sessions.load(cookie, start + 4s)->stale);
-  CHECK_FALSE(sessions.load(cookie, start + 6s)->stale);
+  // By the steady clock, wherever the other one is set.
+  steady::advance(4s);
+  CHECK(sessions.load(cookie, start + 10min)->stale);
+  steady::advance(2s);
+  CHECK_FALSE(sessions.load(cookie, start - 1h)->stale);
   CHECK(sessions.breaker_state() == banyan::circuit_state::closed);
-  CHECK(sessions.save(*s, start + 6s));
+  CHECK(sessions.save(*s, start - 1h));
+}
+
+TEST_CASE("session_store: a call that is slow by the steady clock counts for the breaker") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer,
+                 {.breaker = banyan::circuit_breaker_options{.slow_after = 10ms, .window = 2, .min_calls = 2}}};
+  const std::string cookie{sessions.create("x", start)->id.text()};
+  outer.before_answer = [] { steady::advance(10ms); };
+  CHECK(sessions.load(cookie, start));
+  for (int i = 0; i < 2; ++i) {
+    CHECK(sessions.breaker_state() == banyan::circuit_state::closed);
+    outer.before_answer = [] { steady::advance(11ms); };
+    CHECK(sessions.load(cookie, start));
+  }
+  CHECK(sessions.breaker_state() == banyan::circuit_state::open);
+}
+
+TEST_CASE("session_store: on_failure is told what failed and why, once for each call, and outside of everything") {
+  using banyan::session_operation;
+  backend inner;
+  failing outer{inner};
+  std::vector<banyan::session_failure> told;
+  store* self = nullptr;
+  std::string cookie;
+  store sessions{outer,
+                 {.breaker = banyan::circuit_breaker_options{.failure_rate = 1, .window = 4, .min_calls = 4},
+                  .on_failure = [&](const banyan::session_failure& failure) {
+                    told.push_back(failure);
+                    // It may ask again, and throw: the call that failed is over, and counted.
+                    if (told.size() == 1) CHECK(self->load(cookie, start) == away);
+                    if (told.size() == 4) CHECK(self->breaker_state() == banyan::circuit_state::open);
+                    throw std::runtime_error{"no log"};
+                  }}};
+  self = &sessions;
+  auto s = sessions.create("x", start);
+  cookie = s->id.text();
+  CHECK(sessions.load(cookie, start));
+  CHECK(sessions.load(std::string(banyan::session_id::length, 'A'), start) == missing);
+  auto other = *s;
+  REQUIRE(sessions.save(*s, start));
+  CHECK(sessions.save(other, start) == unexpected{session_errc::conflict});
+  CHECK(told.empty());  // to say no is no failure
+
+  outer.away = true;
+  CHECK(sessions.load(cookie, start) == away);
+  REQUIRE(told.size() == 2);
+  CHECK(told[0].operation == session_operation::get);
+  CHECK(told[0].thrown == nullptr);
+  outer.how = way::throws;
+  CHECK(sessions.touch(*s, start) == away);
+  REQUIRE(told.size() == 3);
+  CHECK(told[2].operation == session_operation::touch);
+  REQUIRE(told[2].thrown != nullptr);
+  CHECK_THROWS_AS(std::rethrow_exception(told[2].thrown), std::runtime_error);
+  CHECK(sessions.save(*s, start) == away);
+  REQUIRE(told.size() == 4);
+  CHECK(told[3].operation == session_operation::put);
+  CHECK(std::string{name(told[3].operation)} == "put");
+  // The breaker refuses: nothing was asked, nothing failed.
+  CHECK(sessions.save(*s, start) == away);
+  CHECK(told.size() == 4);
+  CHECK(sessions.stats().unavailable == 5);
+
+  store always{outer, {.breaker = std::nullopt, .on_failure = [&](const auto& failure) { told.push_back(failure); }}};
+  outer.away = false;
+  outer.how = way::says_so;
+  outer.fails_at = outer.calls + 2;
+  CHECK(always.destroy(cookie, start) == away);
+  REQUIRE(told.size() == 5);
+  CHECK(told[4].operation == session_operation::erase);
+}
+
+TEST_CASE("session_store: a backend that is never away is asked without a breaker") {
+  static_assert(banyan::detail::never_away<backend>);
+  static_assert(!banyan::detail::never_away<failing>);
+  const auto state_when_away = []<class Broken>(Broken& broken) {
+    banyan::session_store<std::string, Broken> sessions{broken};
+    for (int i = 0; i < 30; ++i) CHECK(sessions.load(std::string(banyan::session_id::length, 'A')) == away);
+    return sessions.breaker_state();
+  };
+  broken<true> never;
+  broken<false> at_times;
+  CHECK(state_when_away(never) == banyan::circuit_state::closed);
+  CHECK(state_when_away(at_times) == banyan::circuit_state::open);
 }
 
 TEST_CASE("session_store: whichever allocation fails, sessions are as they were or as they were to be") {
   const auto report = banyan::testing::for_every_failing_allocation([] {
-    backend inner{{.capacity = 8}};
-    banyan::session_store<std::string, backend, test_clock> sessions{
-        inner, {.stale_for = 60s, .stale_capacity = 8}, start};
+    banyan::testing::remote_backend inner{{.capacity = 8}};
+    banyan::session_store<std::string, banyan::testing::remote_backend, test_clock> sessions{
+        inner, {.stale_for = 60s, .stale_capacity = 8}};
     const std::string large(100, 'x');
     auto s = sessions.create(large, start);
     if (!s) return;

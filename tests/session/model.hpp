@@ -43,8 +43,7 @@ void compare_with_model(Backend& backend, std::uint64_t seed, int steps) {
                  {.ttl = std::chrono::seconds{ttl},
                   .max_lifetime = std::chrono::seconds{lifetime},
                   .renew_after = std::chrono::seconds{3},
-                  .max_bytes = 40},
-                 time(0)};
+                  .max_bytes = 40}};
 
   const auto there = [&](const std::string& id) -> entry* {
     const auto at = model.find(id);

@@ -78,7 +78,7 @@ TEST_CASE("memory_session_backend: does what a backend does") {
 
 TEST_CASE("memory_session_backend: when it is full the least recently used leaves") {
   backend kept{{.capacity = 3}};
-  store sessions{kept, {}, start};
+  store sessions{kept, {}};
   std::vector<std::string> cookies;
   for (const char* name : {"a", "b", "c"}) cookies.emplace_back(sessions.create(name, start)->id.text());
   CHECK(sessions.load(cookies[0], start));
@@ -91,7 +91,7 @@ TEST_CASE("memory_session_backend: when it is full the least recently used leave
 
 TEST_CASE("session_store: create, load, save, destroy") {
   backend kept;
-  store sessions{kept, {}, start};
+  store sessions{kept, {}};
   auto made = sessions.create("hello", start);
   REQUIRE(made);
   CHECK(made->version == 1);
@@ -121,7 +121,7 @@ TEST_CASE("session_store: create, load, save, destroy") {
 
 TEST_CASE("session_store: a save over a newer version is refused, and nothing comes back after its end") {
   backend kept;
-  store sessions{kept, {}, start};
+  store sessions{kept, {}};
   const std::string cookie{sessions.create("", start)->id.text()};
   auto one = sessions.load(cookie, start);
   auto other = sessions.load(cookie, start);
@@ -147,7 +147,7 @@ TEST_CASE("session_store: a save over a newer version is refused, and nothing co
 
 TEST_CASE("session_store: ids come from here, whatever a client sends") {
   backend kept;
-  store sessions{kept, {}, start};
+  store sessions{kept, {}};
   for (const std::string& sent : {nobody, std::string{}, std::string{"admin"}, std::string(100'000, 'x')}) {
     CHECK(sessions.load(sent, start) == missing);
     CHECK(sessions.destroy(sent, start) == missing);
@@ -168,7 +168,7 @@ TEST_CASE("session_store: ids come from here, whatever a client sends") {
 
 TEST_CASE("session_store: expiry slides, to the millisecond, and ends with the lifetime") {
   backend kept;
-  store sessions{kept, {.ttl = 10s, .max_lifetime = 25s, .renew_after = 1s}, start};
+  store sessions{kept, {.ttl = 10s, .max_lifetime = 25s, .renew_after = 1s}};
   const std::string cookie{sessions.create("x", start)->id.text()};
 
   CHECK(sessions.peek(cookie, start + 10s - 1ns));
@@ -206,17 +206,30 @@ TEST_CASE("session_store: expiry slides, to the millisecond, and ends with the l
 
 TEST_CASE("session_store: a shorter lifetime holds for sessions that are there") {
   backend kept;
-  store before{kept, {.ttl = 10s, .max_lifetime = 1h}, start};
+  store before{kept, {.ttl = 10s, .max_lifetime = 1h}};
   const std::string cookie{before.create("x", start)->id.text()};
-  store after{kept, {.ttl = 3s, .max_lifetime = 5s}, start};
+  store after{kept, {.ttl = 3s, .max_lifetime = 5s}};
   CHECK(after.load(cookie, start + 5s - 1ms));
   CHECK_FALSE(after.load(cookie, start + 5s));
   CHECK(before.load(cookie, start + 5s));
+
+  // For changes as well, by a request that loaded it in time: nothing gives it another life.
+  auto held = after.load(cookie, start + 5s - 1ms);
+  REQUIRE(held);
+  CHECK(after.save(*held, start + 5s) == missing);
+  CHECK(after.touch(*held, start + 5s) == missing);
+  CHECK(after.rotate(*held, {.restart_lifetime = true}, start + 5s) == missing);
+  CHECK(after.update(
+            cookie, [](std::string&) {}, start + 5s) == missing);
+  CHECK(kept.size() == 1);
+  CHECK(after.save(*held, start + 5s - 1ms));
+  CHECK(after.rotate(*held, {.restart_lifetime = true}, start + 5s - 1ms));
+  CHECK(after.load(held->id.text(), start + 7s));
 }
 
 TEST_CASE("session_store: by default, expiry moves on by a tenth at a time") {
   backend kept;
-  store sessions{kept, {.ttl = 100s}, start};
+  store sessions{kept, {.ttl = 100s}};
   const std::string cookie{sessions.create("x", start)->id.text()};
   for (int i = 1; i <= 1000; ++i) REQUIRE(sessions.load(cookie, start + i * 100ms));
   CHECK(sessions.stats().renewals == 9);
@@ -224,7 +237,7 @@ TEST_CASE("session_store: by default, expiry moves on by a tenth at a time") {
 
 TEST_CASE("session_store: a rotation saves under a new id, and the old one is dead") {
   backend kept;
-  store sessions{kept, {}, start};
+  store sessions{kept, {}};
   auto s = sessions.create("guest", start);
   const std::string planted{s->id.text()};
   auto in_flight = sessions.load(planted, start);
@@ -247,7 +260,7 @@ TEST_CASE("session_store: a rotation saves under a new id, and the old one is de
 
 TEST_CASE("session_store: with a grace the old id leads to the new one for so long") {
   backend kept;
-  store sessions{kept, {}, start};
+  store sessions{kept, {}};
   auto s = sessions.create("x", start);
   const std::string first{s->id.text()};
   auto in_flight = sessions.load(first, start);
@@ -288,7 +301,7 @@ TEST_CASE("session_store: with a grace the old id leads to the new one for so lo
 
 TEST_CASE("session_store: a long chain of old ids is not followed for ever") {
   backend kept;
-  store sessions{kept, {}, start};
+  store sessions{kept, {}};
   auto s = sessions.create("x", start);
   std::vector<std::string> ids{std::string{s->id.text()}};
   for (int i = 0; i < 12; ++i) {
@@ -311,7 +324,7 @@ TEST_CASE("session_store: a long chain of old ids is not followed for ever") {
 
 TEST_CASE("session_store: a rotation keeps the lifetime, or starts it anew") {
   backend kept;
-  store sessions{kept, {.ttl = 10s, .max_lifetime = 20s, .renew_after = 0ms}, start};
+  store sessions{kept, {.ttl = 10s, .max_lifetime = 20s, .renew_after = 0ms}};
   auto s = sessions.create("x", start);
   auto loaded = sessions.load(s->id.text(), start + 9s);
   REQUIRE(sessions.rotate(*loaded, {}, start + 9s));
@@ -329,7 +342,7 @@ TEST_CASE("session_store: a rotation keeps the lifetime, or starts it anew") {
 
 TEST_CASE("session_store: too large is refused, and changes nothing") {
   backend kept;
-  store sessions{kept, {.max_bytes = 10}, start};
+  store sessions{kept, {.max_bytes = 10}};
   CHECK(sessions.create("12345678901", start) == unexpected{session_errc::too_large});
   CHECK(kept.size() == 0);
   auto s = sessions.create("1234567890", start);
@@ -344,7 +357,7 @@ TEST_CASE("session_store: too large is refused, and changes nothing") {
 
 TEST_CASE("session_store: update tries again until nobody was first") {
   backend kept;
-  counters sessions{kept, {.update_attempts = 3}, start};
+  counters sessions{kept, {.update_attempts = 3}};
   auto s = sessions.create({}, start);
   const std::string cookie{s->id.text()};
   int calls = 0;
@@ -371,8 +384,8 @@ TEST_CASE("session_store: update tries again until nobody was first") {
 
 TEST_CASE("session_store: what is stored and no session, and codecs that throw") {
   backend kept;
-  store raw{kept, {}, start};
-  counters sessions{kept, {}, start};
+  store raw{kept, {}};
+  counters sessions{kept, {}};
   const std::string cookie{raw.create("not a number", start)->id.text()};
   CHECK(sessions.load(cookie, start) == unexpected{session_errc::corrupt});
   CHECK(sessions.destroy(cookie, start));
@@ -402,9 +415,47 @@ TEST_CASE("session_store: what is stored and no session, and codecs that throw")
   CHECK(sessions.load(id.text(), start) == unexpected{session_errc::corrupt});
 }
 
+TEST_CASE("session_store: versions do not wrap around") {
+  constexpr auto last = banyan::last_session_version;
+  constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+  constexpr auto until = banyan::session_time{2'000'000h};
+  backend kept;
+  store sessions{kept};
+  const auto stored = [&](std::uint64_t version) {
+    const banyan::session_id id = banyan::session_id::make();
+    REQUIRE(kept.put(id, {.data = "x", .version = version, .created = until - 1'000'000h, .expires = until}, 0, {}));
+    return id;
+  };
+  for (const std::uint64_t version : {std::uint64_t{0}, last + 1, most}) {
+    INFO(version);
+    const banyan::session_id id = stored(version);
+    CHECK(sessions.load(id.text(), start) == unexpected{session_errc::corrupt});
+    store::stored made_up = *sessions.create("y", start);
+    made_up.id = id;
+    made_up.version = version;
+    CHECK(sessions.save(made_up, start) == missing);
+    CHECK(sessions.touch(made_up, start) == missing);
+    CHECK(sessions.rotate(made_up, {}, start) == missing);
+    CHECK(kept.get(id, {})->version == version);
+  }
+  const banyan::session_id full = stored(last);
+  auto oldest = sessions.load(full.text(), start);
+  REQUIRE(oldest);
+  const std::size_t before = kept.size();
+  CHECK(sessions.save(*oldest, start) == unexpected{session_errc::corrupt});
+  CHECK(sessions.rotate(*oldest, {}, start) == unexpected{session_errc::corrupt});
+  CHECK(kept.size() == before);
+  CHECK(sessions.touch(*oldest, start));
+  CHECK(sessions.destroy(oldest->id.text(), start));
+  const banyan::session_id nearly = stored(last - 1);
+  auto newer = sessions.load(nearly.text(), start);
+  CHECK(sessions.save(*newer, start));
+  CHECK(newer->version == last);
+}
+
 TEST_CASE("session_store: clocks at their ends do no harm") {
   backend kept;
-  store sessions{kept, {}, start};
+  store sessions{kept, {}};
   for (const time_point now : {time_point::min(), time_point::max(), time_point{}}) {
     auto s = sessions.create("x", now);
     REQUIRE(s);
@@ -420,7 +471,7 @@ TEST_CASE("session_store: options out of their range are refused by name") {
   backend kept;
   const auto refused = [&](session_options options) {
     return banyan::testing::refused_field([&] {
-      store sessions{kept, options, start};
+      store sessions{kept, options};
       return 0;
     });
   };

@@ -18,15 +18,16 @@
 
 namespace banyan {
 
-/// A key of HMAC-SHA-256. The key's bytes are wiped when it dies. Thread-safe for `sign`; nothing here takes a lock of
-/// this library.
+/// A key of HMAC-SHA-256. The key's bytes are wiped when it dies. One that was moved from has no key, and signs nothing.
+/// Thread-safe for `sign`; nothing here takes a lock of this library.
 ///
 /// Source: RFC 2104, FIPS 180-4; test vectors of RFC 4231.
 class openssl_hmac_sha256 {
  public:
   static constexpr std::size_t size = 32;
 
-  /// Throws `std::invalid_argument` for more than 2^31 - 1 bytes, `std::bad_alloc`.
+  /// Throws `std::invalid_argument` for no bytes, under which everybody can sign, and for more than 2^31 - 1;
+  /// `std::bad_alloc`.
   explicit openssl_hmac_sha256(std::span<const std::byte> key) : key_((check(key), key.begin()), key.end()) {}
 
   openssl_hmac_sha256(openssl_hmac_sha256&& other) noexcept : key_{std::exchange(other.key_, {})} {}
@@ -39,14 +40,14 @@ class openssl_hmac_sha256 {
   }
   ~openssl_hmac_sha256() { wipe(); }
 
-  /// False when OpenSSL fails, for lack of memory or where its policy forbids the algorithm or the key.
+  /// False when OpenSSL fails, for lack of memory or where its policy forbids the algorithm or the key; and always when
+  /// the key was moved away.
   [[nodiscard]] bool sign(std::span<const std::byte> message, std::span<std::byte, size> tag) const noexcept {
-    // A null key would stand for the one used last.
+    if (key_.empty()) return false;
     static constexpr unsigned char nothing = 0;
     unsigned int made = 0;
-    const void* const key = key_.empty() ? static_cast<const void*>(&nothing) : key_.data();
     const auto* const from = message.empty() ? &nothing : reinterpret_cast<const unsigned char*>(message.data());
-    return ::HMAC(::EVP_sha256(), key, static_cast<int>(key_.size()), from, message.size(),
+    return ::HMAC(::EVP_sha256(), key_.data(), static_cast<int>(key_.size()), from, message.size(),
                   reinterpret_cast<unsigned char*>(tag.data()), &made) != nullptr &&
            made == size;
   }
@@ -59,6 +60,7 @@ class openssl_hmac_sha256 {
  private:
   static void check(std::span<const std::byte> key) {
     constexpr auto most = static_cast<std::size_t>(std::numeric_limits<int>::max());
+    if (key.empty()) invalid_option("key", key.size(), "must not be empty");
     if (key.size() > most) invalid_option("key", key.size(), "must have at most 2^31 - 1 bytes");
   }
 

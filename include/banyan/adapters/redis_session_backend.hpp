@@ -9,6 +9,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <span>
 #include <string>
@@ -49,8 +50,9 @@ struct redis_session_backend_options {
 /// the last second may be lost, at a failover what the replica had not heard of; an evicting `maxmemory-policy` logs
 /// users out. With `noeviction` a full server is `full`. Needs Redis 5 or later.
 ///
-/// Thread-safe; blocks up to `timeout`. Answers that are lost or late are `unavailable`; what the server refuses is
-/// thrown (`redis_error`), which `session_store` takes as `unavailable`. The pool must outlive it.
+/// Thread-safe; blocks up to `timeout`. That an answer is lost or late, what the server refuses, and why there is no
+/// connection is thrown (`redis_error`), which `session_store` takes as `unavailable` and tells `on_failure`. The pool
+/// must outlive it.
 class redis_session_backend {
  public:
   using pool = connection_pool<redis_connection>;
@@ -157,18 +159,32 @@ class redis_session_backend {
       return std::max<std::chrono::nanoseconds>(std::chrono::nanoseconds{0}, until - steady_clock::now());
     };
     auto lent = pool_->acquire({.tag = "redis_session_backend", .timeout = left()});
-    if (!lent) return unexpected{session_errc::unavailable};
+    if (!lent) {
+#if defined(__cpp_exceptions)
+      if (const std::exception_ptr& cause = lent.error().cause()) std::rethrow_exception(cause);
+#endif
+      return no_answer(redis_error::broken(lent.error().message()));
+    }
     auto said = f(**lent, left);
     if (said) return std::move(*said);
     const redis_error& error = said.error();
     if (error.broken()) {
       lent->discard();
-      return unexpected{session_errc::unavailable};
+      return no_answer(error);
     }
     if (error.code() == "OOM") return unexpected{session_errc::full};
     // Of this key alone: that somebody's cookie names it must not count against the server.
     if (error.code() == "WRONGTYPE") return unexpected{session_errc::corrupt};
     detail::client_failure(error);
+  }
+
+  // Thrown, so that who is told of failures learns why.
+  static result no_answer([[maybe_unused]] const redis_error& why) {
+#if defined(__cpp_exceptions)
+    throw why;
+#else
+    return unexpected{session_errc::unavailable};
+#endif
   }
 
   pool* pool_;

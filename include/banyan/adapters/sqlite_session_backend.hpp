@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <span>
 #include <string>
 #include <thread>
@@ -24,6 +25,7 @@
 #include <banyan/core/expected.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/pool/connection_pool.hpp>
+#include <banyan/pool/pool_error.hpp>
 #include <banyan/session/session_backend.hpp>
 #include <banyan/session/session_errc.hpp>
 #include <banyan/session/session_id.hpp>
@@ -50,7 +52,7 @@ struct sqlite_session_backend_options {
 /// `purge` removes more.
 ///
 /// Thread-safe; blocks for connections and the file's lock, up to `busy_timeout` each. What SQLite has to complain of
-/// is thrown (`sqlite_error`), which `session_store` takes as `unavailable`; a full disk is `full`. After fork, the
+/// is thrown (`sqlite_error`), which `session_store` takes as `unavailable` and tells `on_failure`; a full disk is `full`. After fork, the
 /// child must make its own. Not on a network file system, where locks do not hold.
 class sqlite_session_backend {
  public:
@@ -66,7 +68,7 @@ class sqlite_session_backend {
 
   [[nodiscard]] expected<session_record, session_errc> get(const session_id& id, session_time now) {
     const auto lent = readers_.acquire();
-    if (!lent) return unexpected{session_errc::unavailable};
+    if (!lent) return no_connection(lent.error());
     sqlite_statement& get = (*lent)->get;
     get.bind_all(id.text(), ticks(now));
     if (!get.step()) return unexpected{session_errc::not_found};
@@ -83,7 +85,7 @@ class sqlite_session_backend {
   expected<void, session_errc> put(const session_id& id, const session_record& record, std::uint64_t expected_version,
                                    session_time now) {
     const auto lent = writer_.acquire();
-    if (!lent) return unexpected{session_errc::unavailable};
+    if (!lent) return no_connection(lent.error());
     writer& to = **lent;
     sqlite_statement& put = expected_version == 0 ? to.insert : to.update;
     const auto state = static_cast<int>(record.state);
@@ -101,14 +103,14 @@ class sqlite_session_backend {
   expected<void, session_errc> touch(const session_id& id, std::uint64_t version, session_time expires,
                                      session_time now) {
     const auto lent = writer_.acquire();
-    if (!lent) return unexpected{session_errc::unavailable};
+    if (!lent) return no_connection(lent.error());
     (*lent)->touch.run(id.text(), version, ticks(now), ticks(expires));
     return changed(**lent, id, now);
   }
 
   expected<void, session_errc> erase(const session_id& id, std::uint64_t version, session_time now) {
     const auto lent = writer_.acquire();
-    if (!lent) return unexpected{session_errc::unavailable};
+    if (!lent) return no_connection(lent.error());
     (*lent)->erase.run(id.text(), version, ticks(now));
     return changed(**lent, id, now);
   }
@@ -172,6 +174,16 @@ class sqlite_session_backend {
   static expected<void, session_errc> changed(writer& to, const session_id& id, session_time now) {
     if (to.database.changes() == 0) return unexpected{why_not(to, id, now)};
     return {};
+  }
+
+  // Thrown, so that who is told of failures learns why.
+  static unexpected<session_errc> no_connection([[maybe_unused]] const pool_error& why) {
+#if defined(__cpp_exceptions)
+    if (why.cause()) std::rethrow_exception(why.cause());
+    throw sqlite_error{why.message(), SQLITE_BUSY};
+#else
+    return unexpected{session_errc::unavailable};
+#endif
   }
 
   static bool done_unless_full(sqlite_statement& put) {

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include <banyan/cache/lru_cache.hpp>
 #include <banyan/core/expected.hpp>
@@ -27,50 +30,76 @@ struct memory_session_backend_options {
 /// lock-free but for the system's allocator; O(1) apart from `purge`. Throws `std::bad_alloc`.
 class memory_session_backend {
  public:
+  static constexpr bool never_away = true;
+
   /// Throws `std::invalid_argument`, `std::bad_alloc`.
   explicit memory_session_backend(memory_session_backend_options options = {})
-      : records_{{.capacity = checked(options).capacity}} {}
+      : entries_{{.capacity = checked(options).capacity}} {}
 
   [[nodiscard]] expected<session_record, session_errc> get(const session_id& id, session_time now) {
-    std::optional<session_record> found = records_.get(id);
-    if (!found || found->expires <= now) return unexpected{session_errc::not_found};
-    return *std::move(found);
+    expected<session_record, session_errc> found = unexpected{session_errc::not_found};
+    entries_.visit(id, [&](const entry& there) {
+      if (there.expires > now)
+        found = there.record();
+    });
+    return found;
   }
 
   expected<void, session_errc> put(const session_id& id, const session_record& record, std::uint64_t expected_version,
                                    session_time now) {
-    return change(id, expected_version, now, [&](const session_record* old) -> std::optional<session_record> {
-      std::optional<session_record> fresh{record};
-      if (old != nullptr && fresh->state == session_state::live)
-        fresh->expires = std::max(old->expires, record.expires);
-      return fresh;
+    const entry fresh{record};
+    return change(id, expected_version, now, [&](const entry* old) {
+      std::optional<entry> next{fresh};
+      if (old != nullptr && fresh.state == session_state::live) next->expires = std::max(old->expires, fresh.expires);
+      return next;
     });
   }
 
   expected<void, session_errc> touch(const session_id& id, std::uint64_t version, session_time expires,
                                      session_time now) {
     if (version == 0) return unexpected{session_errc::not_found};
-    return change(id, version, now, [&](const session_record* old) -> std::optional<session_record> {
-      std::optional<session_record> fresh{*old};
-      fresh->expires = std::max(old->expires, expires);
-      return fresh;
+    return change(id, version, now, [&](const entry* old) {
+      std::optional<entry> next{*old};
+      next->expires = std::max(old->expires, expires);
+      return next;
     });
   }
 
   expected<void, session_errc> erase(const session_id& id, std::uint64_t version, session_time now) {
     if (version == 0) return unexpected{session_errc::not_found};
-    return change(id, version, now, [](const session_record*) { return std::optional<session_record>{}; });
+    return change(id, version, now, [](const entry*) { return std::optional<entry>{}; });
   }
 
   /// Removes the sessions whose time has passed; returns how many. O(capacity).
   std::size_t purge(session_time now) {
-    return records_.erase_if([now](const session_id&, const session_record& r) { return r.expires <= now; });
+    return entries_.erase_if([now](const session_id&, const entry& each) { return each.expires <= now; });
   }
 
   /// Those included whose time has passed. Wait-free.
-  [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
  private:
+  // A record whose data are not copied with it.
+  struct entry {
+    explicit entry(const session_record& of)
+        : data{std::make_shared_for_overwrite<char[]>(of.data.size())},
+          size{of.data.size()},
+          version{of.version},
+          created{of.created},
+          expires{of.expires},
+          state{of.state} {
+      of.data.copy(data.get(), size);
+    }
+    [[nodiscard]] session_record record() const { return {{data.get(), size}, version, created, expires, state}; }
+
+    std::shared_ptr<char[]> data;
+    std::size_t size;
+    std::uint64_t version;
+    session_time created;
+    session_time expires;
+    session_state state;
+  };
+
   static const memory_session_backend_options& checked(const memory_session_backend_options& options) {
     if (options.capacity < 1 || options.capacity > std::size_t{1} << 27) {
       invalid_option("memory_session_backend_options.capacity", options.capacity, "must be from 1 to 2^27");
@@ -82,8 +111,8 @@ class memory_session_backend {
   template <class F>
   expected<void, session_errc> change(const session_id& id, std::uint64_t version, session_time now, F f) {
     std::optional<session_errc> refused;
-    records_.compute(id, [&](const session_record* old) -> std::optional<session_record> {
-      const session_record* const there = old != nullptr && old->expires > now ? old : nullptr;
+    entries_.compute(id, [&](const entry* old) -> std::optional<entry> {
+      const entry* const there = old != nullptr && old->expires > now ? old : nullptr;
       refused.reset();
       if ((there == nullptr ? 0 : there->version) == version) return f(there);
       refused = there == nullptr ? session_errc::not_found : session_errc::conflict;
@@ -94,7 +123,7 @@ class memory_session_backend {
     return {};
   }
 
-  lru_cache<session_id, session_record, detail::session_id_hash> records_;
+  lru_cache<session_id, entry, detail::session_id_hash> entries_;
 };
 
 }  // namespace banyan

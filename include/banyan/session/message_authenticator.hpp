@@ -11,7 +11,7 @@ namespace banyan {
 ///
 /// * `Mac{key}`: throws what it likes for a key that it does not take.
 /// * `Mac::size`: bytes of a tag; 16 to 64. Also the least size of a key here.
-/// * `mac.sign(message, tag)`: fills `size` bytes; false if the library failed.
+/// * `mac.sign(message, tag)`: fills `size` bytes; false if the library failed, or the key was moved away.
 /// * `Mac::equal(a, b)`: compares two tags in a time that does not depend on what they are.
 ///
 /// Used by many threads at once.

@@ -25,6 +25,9 @@ namespace banyan {
 /// * `erase(id, version, now)`: removes the record of that version; `conflict`, `not_found`.
 ///
 /// Used by many threads at once. The data of a record are any bytes, zero included.
+///
+/// A backend that is always there, in this process, says `static constexpr bool never_away = true`: it is asked without
+/// a breaker, and nothing is kept beside it.
 template <class Backend>
 concept session_backend = requires(Backend& backend, const session_id& id, const session_record& record,
                                    std::uint64_t version, session_time time) {
@@ -33,5 +36,18 @@ concept session_backend = requires(Backend& backend, const session_id& id, const
   { backend.touch(id, version, time, time) } -> std::same_as<expected<void, session_errc>>;
   { backend.erase(id, version, time) } -> std::same_as<expected<void, session_errc>>;
 };
+
+namespace detail {
+
+template <class Backend>
+inline constexpr bool never_away = [] {
+  if constexpr (requires { Backend::never_away; }) {
+    return Backend::never_away;
+  } else {
+    return false;
+  }
+}();
+
+}  // namespace detail
 
 }  // namespace banyan

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace banyan {
 
@@ -16,14 +17,17 @@ template <>
 struct session_codec<std::string> {
   [[nodiscard]] static std::string encode(const std::string& session) { return session; }
   [[nodiscard]] static std::optional<std::string> decode(std::string_view bytes) { return std::string{bytes}; }
+  [[nodiscard]] static std::optional<std::string> decode(std::string&& bytes) { return std::move(bytes); }
 };
 
-/// `encode` makes any bytes; `decode` returns nothing for bytes that are no session. Either may throw, which goes
+/// `encode` makes any bytes; `decode` returns nothing for bytes that are no session, and may take them as a
+/// `std::string&&` besides, to keep them. Either may throw, which goes
 /// through to the caller; then nothing has changed.
 template <class Codec, class Session>
-concept session_codec_for = requires(const Session& session, std::string_view bytes) {
+concept session_codec_for = requires(const Session& session, std::string_view bytes, std::string own) {
   { Codec::encode(session) } -> std::convertible_to<std::string>;
   { Codec::decode(bytes) } -> std::same_as<std::optional<Session>>;
+  { Codec::decode(std::move(own)) } -> std::same_as<std::optional<Session>>;
 };
 
 }  // namespace banyan

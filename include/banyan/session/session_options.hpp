@@ -2,10 +2,12 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/limit/circuit_breaker_options.hpp>
+#include <banyan/session/session_failure.hpp>
 
 namespace banyan {
 
@@ -30,6 +32,9 @@ struct session_options {
   /// Stops asking a backend that is away, so that callers hear so at once. None: it is always asked.
   std::optional<circuit_breaker_options> breaker = circuit_breaker_options{
       .failure_rate = 0.5, .window = 20, .min_calls = 10, .open_for = std::chrono::seconds{5}, .probes = 2};
+  /// Told of each call of the backend that failed, for your log; not of calls that the breaker refuses, its `on_change`
+  /// tells when that begins. By the thread that called, in no lock. What it throws is lost.
+  std::function<void(const session_failure&)> on_failure{};
 };
 
 /// Throws `std::invalid_argument` when an option is out of its range.

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include <banyan/core/clock.hpp>
 #include <banyan/core/expected.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/core/striped_counter.hpp>
@@ -45,18 +47,20 @@ namespace banyan {
 ///
 /// **When the backend is away** (it says so, it throws, or the breaker is open), changes are refused as `unavailable`;
 /// loads too, or they are served from memory for `stale_for`, marked `stale`. After `unavailable` a change may have
-/// taken place: load again to know. A save that did is then a conflict with oneself.
+/// taken place: load again to know. A save that did is then a conflict with oneself. What went wrong, `on_failure` is
+/// told.
 ///
 /// Thread-safe but for one `stored_session`, which is a plain value. Each operation calls the backend once, `rotate`
 /// and `destroy` twice, a load once more when it renews, and once more for an id that was given up a moment ago; for
 /// the rest it is lock-free, O(bytes). Throws what the codec throws, `std::bad_alloc`, and, where an id is made, what
 /// `system_random` throws; with the backend as it was, except that a session may be left under an id that nobody has
-/// heard of, until it expires. Expiry is judged by the caller's `now`: an older one takes nothing away.
+/// heard of, until it expires. Expiry is judged by the caller's `now`: an older one takes nothing away. Breaker and stale
+/// copies go by `Steady`, as `Clock` may be set back.
 ///
 /// Sources: OWASP Session Management Cheat Sheet, for what ids, renewal and lifetimes have to be; optimistic
 /// concurrency control, H. Kung, J. Robinson, ACM TODS 6(2), 1981.
 template <class Session, session_backend Backend, class Clock = std::chrono::system_clock,
-          session_codec_for<Session> Codec = session_codec<Session>>
+          session_codec_for<Session> Codec = session_codec<Session>, class Steady = steady_clock>
 class session_store {
  public:
   using time_point = typename Clock::time_point;
@@ -66,8 +70,8 @@ class session_store {
 
   /// The backend must outlive the store. Throws `std::invalid_argument` when an option is out of its range, and
   /// `std::bad_alloc`.
-  explicit session_store(Backend& backend, session_options options = {}, time_point now = Clock::now())
-      : options_{(check(options), std::move(options))}, backend_{backend, options_, now} {}
+  explicit session_store(Backend& backend, session_options options = {})
+      : options_{(check(options), std::move(options))}, backend_{backend, options_} {}
 
   session_store(const session_store&) = delete;
   session_store& operator=(const session_store&) = delete;
@@ -96,12 +100,15 @@ class session_store {
   [[nodiscard]] status save(stored& session, time_point now = Clock::now()) {
     expected<std::string, session_errc> bytes = encoded(session.value);
     if (!bytes) return unexpected{bytes.error()};
-    if (session.version == 0) return unexpected{session_errc::not_found};  // never came from here
+    const session_time time = detail::to_session_time(now);
+    if (!may_change(session, time)) return unexpected{session_errc::not_found};
+    if (session.version == last_session_version) return unexpected{session_errc::corrupt};
     session_record record = record_of(session, *std::move(bytes));
     record.version = session.version + 1;
-    record.expires = std::max(session.expires, renewed(session.created, detail::to_session_time(now)));
-    status kept = backend_.put(session.id, record, session.version, now);
-    if (kept) keep(session, record);
+    record.expires = std::max(session.expires, renewed(session.created, time));
+    const session_time expires = record.expires;
+    status kept = backend_.put(session.id, std::move(record), session.version, now);
+    if (kept) keep(session, expires);
     return kept;
   }
 
@@ -126,8 +133,8 @@ class session_store {
   /// Moves the expiry on, without a load. `conflict` when somebody saved it since, which moved the expiry as well, or
   /// rotated it; `not_found`, `unavailable`.
   [[nodiscard]] status touch(stored& session, time_point now = Clock::now()) {
-    if (session.version == 0) return unexpected{session_errc::not_found};
     const session_time time = detail::to_session_time(now);
+    if (!may_change(session, time)) return unexpected{session_errc::not_found};
     const session_time expires = std::max(session.expires, renewed(session.created, time));
     const status moved = backend_.touch(session.id, session.version, expires, now);
     if (moved) session.expires = expires;
@@ -145,29 +152,30 @@ class session_store {
     const session_time time = detail::to_session_time(now);
     expected<std::string, session_errc> bytes = encoded(session.value);
     if (!bytes) return unexpected{bytes.error()};
-    if (session.version == 0) return unexpected{session_errc::not_found};
+    if (!may_change(session, time)) return unexpected{session_errc::not_found};
+    if (session.version == last_session_version) return unexpected{session_errc::corrupt};
     session_record record = record_of(session, *std::move(bytes));
     record.version = session.version + 1;
     if (how.restart_lifetime) record.created = time;
     record.expires = std::max(session.expires, renewed(record.created, time));
     if (record.expires <= time) return unexpected{session_errc::not_found};
     const session_id fresh = session_id::make();
+    const session_time created = record.created;
+    const session_time expires = record.expires;
+    session_record moved{
+        .version = record.version, .created = created, .expires = time + how.grace, .state = session_state::moved};
     // The new one first: a crash in between leaves the old session, and one that nobody can name.
-    if (status kept = backend_.put(fresh, record, 0, now); !kept) return kept;
-    session_record moved{.version = record.version,
-                         .created = record.created,
-                         .expires = time + how.grace,
-                         .state = session_state::moved};
+    if (status kept = backend_.put(fresh, std::move(record), 0, now); !kept) return kept;
     // Without a grace it leads nowhere, also for a server whose clock is behind and to which it has not expired yet.
     if (how.grace.count() > 0) moved.data = fresh.text();
-    if (status given_up = backend_.put(session.id, moved, session.version, now); !given_up) {
+    if (status given_up = backend_.put(session.id, std::move(moved), session.version, now); !given_up) {
       // If it is unknown whether the old one is given up, the new one must stay.
-      if (given_up.error() != session_errc::unavailable) (void)backend_.erase(fresh, record.version, now);
+      if (given_up.error() != session_errc::unavailable) (void)backend_.erase(fresh, session.version + 1, now);
       return given_up;
     }
     session.id = fresh;
-    session.created = record.created;
-    keep(session, record);
+    session.created = created;
+    keep(session, expires);
     return {};
   }
 
@@ -202,7 +210,8 @@ class session_store {
   [[nodiscard]] circuit_state breaker_state() const noexcept { return backend_.state(); }
 
  private:
-  using located = typename detail::guarded_backend<Backend, Clock>::located;
+  using guarded = detail::guarded_backend<Backend, Clock, Steady>;
+  using located = typename guarded::located;
 
   result read(std::string_view cookie, time_point now, bool renew) {
     const std::optional<session_id> id = session_id::parse(cookie);
@@ -221,7 +230,7 @@ class session_store {
     } else if (renew) {
       prolong(*found, now);
     }
-    std::optional<Session> value = Codec::decode(std::string_view{record.data});
+    std::optional<Session> value = Codec::decode(std::move(record.data));
     if (!value) return unexpected{session_errc::corrupt};
     return stored{found->id, *std::move(value), record.version, record.created, record.expires, away};
   }
@@ -231,10 +240,7 @@ class session_store {
     const session_time time = detail::to_session_time(now);
     const session_time expires = renewed(found.record.created, time);
     if (expires - found.record.expires <= options_.renew_after.value_or(options_.ttl / 10)) return;
-    if (!backend_.touch(found.id, found.record.version, expires, now)) return;
-    renewals_.add();
-    found.record.expires = expires;
-    backend_.remember(found.id, found.record, now);
+    if (backend_.prolong(found, expires, now)) renewals_.add();
   }
 
   [[nodiscard]] session_time renewed(session_time created, session_time now) const noexcept {
@@ -247,19 +253,25 @@ class session_store {
     return bytes;
   }
 
+  // It came from here, and its longest lifetime, which may have been shortened since, is not over.
+  [[nodiscard]] bool may_change(const stored& session, session_time now) const noexcept {
+    return session.version > 0 && session.version <= last_session_version &&
+           session.created + options_.max_lifetime > now;
+  }
+
   static session_record record_of(const stored& session, std::string&& bytes) {
     return {
         .data = std::move(bytes), .version = session.version, .created = session.created, .expires = session.expires};
   }
 
-  static void keep(stored& session, const session_record& record) noexcept {
-    session.version = record.version;
-    session.expires = record.expires;
+  static void keep(stored& session, session_time expires) noexcept {
+    ++session.version;
+    session.expires = expires;
     session.stale = false;
   }
 
   session_options options_;
-  detail::guarded_backend<Backend, Clock> backend_;
+  guarded backend_;
   striped_counter<> renewals_;
   striped_counter<> stale_;
 };

@@ -2,17 +2,19 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <new>
 #include <optional>
 #include <utility>
 
-#include <banyan/core/clock.hpp>
 #include <banyan/core/detail/caught.hpp>
 #include <banyan/core/expected.hpp>
 #include <banyan/core/striped_counter.hpp>
 #include <banyan/limit/circuit_breaker.hpp>
 #include <banyan/session/detail/recent_sessions.hpp>
+#include <banyan/session/session_backend.hpp>
 #include <banyan/session/session_errc.hpp>
+#include <banyan/session/session_failure.hpp>
 #include <banyan/session/session_id.hpp>
 #include <banyan/session/session_options.hpp>
 #include <banyan/session/session_record.hpp>
@@ -21,8 +23,9 @@
 namespace banyan::detail {
 
 /// A backend behind a breaker, and what this process remembers of it. Of what it throws only `std::bad_alloc` gets out,
-/// which says nothing of the backend; the rest is `unavailable`.
-template <class Backend, class Clock>
+/// which says nothing of the backend; the rest is `unavailable`. `Clock` is what sessions expire by; the breaker and the
+/// age of what is remembered go by `Steady`, which nobody sets.
+template <class Backend, class Clock, class Steady>
 class guarded_backend {
  public:
   using time_point = typename Clock::time_point;
@@ -33,8 +36,10 @@ class guarded_backend {
     session_record record;
   };
 
-  guarded_backend(Backend& backend, const session_options& options, time_point now) : backend_{&backend} {
-    if (options.breaker) breaker_.emplace(*options.breaker, now);
+  /// The options must outlive it.
+  guarded_backend(Backend& backend, const session_options& options) : backend_{&backend}, options_{&options} {
+    if (never_away<Backend>) return;
+    if (options.breaker) breaker_.emplace(*options.breaker);
     if (options.stale_for.count() > 0) recent_.emplace(options.stale_capacity, options.stale_for);
   }
 
@@ -46,15 +51,16 @@ class guarded_backend {
   /// The same by what is remembered.
   expected<located, session_errc> find_known(const session_id& id, time_point now) {
     if (!recent_) return unexpected{session_errc::unavailable};
-    return follow(id, [&](const session_id& at) {
-      return recent_->get(at, to_session_time(now), to_session_time(latest_.observe(now)));
-    });
+    const recent_sessions::moment at_most = moment(now, steady_now());
+    return follow(id, [&](const session_id& at) { return recent_->get(at, at_most); });
   }
 
   status put(const session_id& id, const session_record& record, std::uint64_t version, time_point now) {
-    const status kept = ask(now, [&] { return backend_->put(id, record, version, to_session_time(now)); });
+    const auto asked = steady_now();
+    const status kept =
+        ask(session_operation::put, asked, [&] { return backend_->put(id, record, version, to_session_time(now)); });
     if (kept) {
-      remember(id, record, now);
+      remember(id, record, now, asked);
     } else if (kept.error() == session_errc::not_found) {
       forget(id, now);
     } else if (kept.error() == session_errc::conflict) {
@@ -64,22 +70,21 @@ class guarded_backend {
   }
 
   status touch(const session_id& id, std::uint64_t version, session_time expires, time_point now) {
-    const status moved = ask(now, [&] { return backend_->touch(id, version, expires, to_session_time(now)); });
-    if (!moved && moved.error() == session_errc::not_found) forget(id, now);
-    return moved;
+    return touch(id, version, expires, now, steady_now());
+  }
+
+  /// Touches what was just found, which then has the new expiry. Whether it did.
+  bool prolong(located& found, session_time expires, time_point now) {
+    const auto asked = steady_now();
+    if (!touch(found.id, found.record.version, expires, now, asked)) return false;
+    found.record.expires = expires;
+    remember(found.id, found.record, now, asked);
+    return true;
   }
 
   status erase(const session_id& id, std::uint64_t version, time_point now) {
-    return ask(now, [&] { return backend_->erase(id, version, to_session_time(now)); });
-  }
-
-  /// The backend has it: that this copy finds no memory undoes nothing.
-  void remember(const session_id& id, const session_record& record, time_point now) noexcept {
-    if (!recent_) return;
-    const bool kept =
-        !caught([&] { recent_->remember(id, record, to_session_time(now), to_session_time(latest_.observe(now))); });
-    // An older copy may be of what was given up by this record.
-    if (!kept) (void)caught([&] { recent_->drop(id); });
+    return ask(session_operation::erase, steady_now(),
+               [&] { return backend_->erase(id, version, to_session_time(now)); });
   }
 
   /// It is not to be served from memory again.
@@ -98,15 +103,24 @@ class guarded_backend {
   [[nodiscard]] std::int64_t unavailable() const noexcept { return unavailable_.sum(); }
 
  private:
+  using steady_point = typename Steady::time_point;
+
   // Of ids given up within a grace, more are not followed.
   static constexpr int most_moves = 8;
 
-  // Times that can be added to, whoever wrote them.
+  // Times that can be added to, and a version that can be counted, whoever wrote them.
   static bool plausible(const session_record& record) noexcept {
     const auto fits = [](session_time t) {
       return t.time_since_epoch() > -2 * session_time_end && t.time_since_epoch() < 2 * session_time_end;
     };
-    return record.version > 0 && fits(record.created) && fits(record.expires);
+    return record.version > 0 && record.version <= last_session_version && fits(record.created) && fits(record.expires);
+  }
+
+  // Read only where somebody needs it.
+  [[nodiscard]] steady_point steady_now() const { return breaker_ || recent_ ? Steady::now() : steady_point{}; }
+
+  static recent_sessions::moment moment(time_point now, steady_point steady) {
+    return {to_session_time(now), std::chrono::duration_cast<std::chrono::nanoseconds>(steady.time_since_epoch())};
   }
 
   template <class Get>
@@ -127,13 +141,29 @@ class guarded_backend {
   }
 
   expected<session_record, session_errc> get(const session_id& id, time_point now) {
-    auto found = ask(now, [&] { return backend_->get(id, to_session_time(now)); });
+    const auto asked = steady_now();
+    auto found = ask(session_operation::get, asked, [&] { return backend_->get(id, to_session_time(now)); });
     if (found) {
-      remember(id, *found, now);
+      remember(id, *found, now, asked);
     } else if (found.error() == session_errc::not_found) {
       forget(id, now);
     }
     return found;
+  }
+
+  status touch(const session_id& id, std::uint64_t version, session_time expires, time_point now, steady_point asked) {
+    const status moved = ask(session_operation::touch, asked,
+                             [&] { return backend_->touch(id, version, expires, to_session_time(now)); });
+    if (!moved && moved.error() == session_errc::not_found) forget(id, now);
+    return moved;
+  }
+
+  // The backend has it: that this copy finds no memory undoes nothing.
+  void remember(const session_id& id, const session_record& record, time_point now, steady_point asked) noexcept {
+    if (!recent_) return;
+    const bool kept = !caught([&] { recent_->remember(id, record, moment(now, asked)); });
+    // An older copy may be of what was given up by this record.
+    if (!kept) (void)caught([&] { recent_->drop(id); });
   }
 
   void forget(const session_id& id, time_point now) {
@@ -142,13 +172,14 @@ class guarded_backend {
 
   // Returned from within: what is assigned in a try block may be lost with GCC 12 when the block throws.
   template <class F>
-  static auto answer_of(F& f) -> decltype(f()) {
+  static auto answer_of(F& f, [[maybe_unused]] std::exception_ptr& thrown) -> decltype(f()) {
 #if defined(__cpp_exceptions)
     try {
       return f();
     } catch (const std::bad_alloc&) {
       throw;
     } catch (...) {  // documented: counts as unavailable
+      thrown = std::current_exception();
       return unexpected{session_errc::unavailable};
     }
 #else
@@ -157,30 +188,38 @@ class guarded_backend {
   }
 
   template <class F>
-  auto ask(time_point now, F f) -> decltype(f()) {
-    typename circuit_breaker<Clock>::permit permit;
+  auto ask(session_operation what, steady_point asked, F f) -> decltype(f()) {
+    typename circuit_breaker<Steady>::permit permit;
     if (breaker_) {
-      permit = breaker_->try_acquire(now);
+      permit = breaker_->try_acquire(asked);
       if (!permit) {
         unavailable_.add();
         return unexpected{session_errc::unavailable};
       }
     }
-    const auto began = breaker_ ? steady_clock::now() : steady_clock::time_point{};
-    auto answer = answer_of(f);
+    std::exception_ptr thrown;
+    auto answer = answer_of(f, thrown);
     const bool away = !answer && answer.error() == session_errc::unavailable;
-    if (away) unavailable_.add();
     if (breaker_) {
-      const std::chrono::nanoseconds latency = steady_clock::now() - began;
+      const auto now = Steady::now();
+      const auto latency = std::chrono::duration_cast<std::chrono::nanoseconds>(now - asked);
       away ? permit.failed(latency, now) : permit.succeeded(latency, now);
+    }
+    if (away) {
+      unavailable_.add();
+      tell({what, std::move(thrown)});
     }
     return answer;
   }
 
+  void tell(const session_failure& failure) const noexcept {
+    if (options_->on_failure) (void)caught([&] { options_->on_failure(failure); });  // documented: what it throws is lost
+  }
+
   Backend* backend_;
-  std::optional<circuit_breaker<Clock>> breaker_;
+  const session_options* options_;
+  std::optional<circuit_breaker<Steady>> breaker_;
   std::optional<recent_sessions> recent_;
-  monotonic<Clock> latest_;
   striped_counter<> conflicts_;
   striped_counter<> unavailable_;
 };

@@ -24,15 +24,19 @@ class recent_sessions {
   recent_sessions(std::size_t capacity, std::chrono::milliseconds stale_for)
       : stale_for_{stale_for}, seen_{{.capacity = capacity}} {}
 
-  /// `asked`: the time when the backend was asked for it; `latest`: the latest time known.
-  void remember(const session_id& id, const session_record& record, session_time asked, session_time latest) {
+  /// When the backend was asked for it: by the caller's clock, and by one that is never set.
+  struct moment {
+    session_time wall{};
+    std::chrono::nanoseconds steady{};
+  };
+
+  void remember(const session_id& id, const session_record& record, moment asked) {
     seen_.compute(id, [&](const sighting* old) -> std::optional<sighting> {
-      if (old == nullptr || old->record.version < record.version) return sighting{record, asked, latest};
+      if (old == nullptr || old->record.version < record.version) return sighting{record, asked};
       sighting same = *old;
       if (same.record.version == record.version) {
         same.record.expires = std::max(same.record.expires, record.expires);
-        same.asked = asked;
-        same.latest = latest;
+        if (asked.steady >= same.asked.steady) same.asked = asked;
       }
       return same;
     });
@@ -67,25 +71,22 @@ class recent_sessions {
     return std::move(found->record);
   }
 
-  /// `unavailable` when it was not seen, or too long ago. A clock that is set back must not make the copies young
-  /// again, nor one that was ahead for a moment keep them young until it gets there once more. So two ages count: by
-  /// the caller's times, and by the latest times known.
-  [[nodiscard]] expected<session_record, session_errc> get(const session_id& id, session_time now,
-                                                           session_time latest) {
+  /// `unavailable` when it was not seen, or too long ago. The steady clock tells how long, whatever becomes of the
+  /// other; which counts as well, since the steady one may stand still while the machine sleeps.
+  [[nodiscard]] expected<session_record, session_errc> get(const session_id& id, moment now) {
     std::optional<sighting> found = seen_.get(id);
     if (!found) return unexpected{session_errc::unavailable};
     if (leads_nowhere(found->record)) return unexpected{session_errc::not_found};
-    if (now < found->asked || now - found->asked > stale_for_ || latest - found->latest > stale_for_)
+    if (now.steady - found->asked.steady > stale_for_ || now.wall - found->asked.wall > stale_for_)
       return unexpected{session_errc::unavailable};
-    if (found->record.expires <= now) return unexpected{session_errc::not_found};
+    if (found->record.expires <= now.wall) return unexpected{session_errc::not_found};
     return std::move(found->record);
   }
 
  private:
   struct sighting {
     session_record record;
-    session_time asked;
-    session_time latest;
+    moment asked;
   };
 
   static sighting burial() {
@@ -94,7 +95,6 @@ class recent_sessions {
              .created = {},
              .expires = session_time::max(),
              .state = session_state::moved},
-            {},
             {}};
   }
 
