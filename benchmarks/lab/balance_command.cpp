@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <cstdio>
 #include <memory>
 
@@ -14,7 +13,6 @@
 #include "command_line.hpp"
 #include "html_page.hpp"
 #include "progress.hpp"
-#include "table.hpp"
 #include "terminal.hpp"
 
 namespace banyan::lab {
@@ -26,12 +24,6 @@ constexpr std::uint64_t fewest_requests = 1000;
 constexpr std::uint64_t most_requests = 10'000'000;
 constexpr std::uint64_t most_retries = 5;
 constexpr double most_load = 2;
-
-std::vector<std::string_view> scenario_names() {
-  std::vector<std::string_view> names;
-  for (const balance_scenario& each : balance_scenarios()) names.push_back(each.name);
-  return names;
-}
 
 simulation_options checked(const balance_command_options& options) {
   check_range("--servers", options.servers, 1, most_servers);
@@ -54,32 +46,16 @@ simulation_options checked(const balance_command_options& options) {
 }
 
 std::string result_text(const balance_result& result, bool terminal) {
-  std::string text = fmt::format("{}: {}\n", result.scenario->name, result.scenario->description);
-  const std::vector<balance_column> columns = balance_columns(result);
-  std::vector<std::string> heading = {"policy"};
-  std::vector<std::string> best;
-  for (const balance_column& column : columns) {
-    heading.emplace_back(column.name);
-    best.push_back(best_text(result, column));
-  }
-  table rows(std::move(heading));
-  for (const balance_run& run : result.runs) {
-    table::row cells = {{run.policy}};
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      std::string shown = columns[i].text(result, run);
-      const bool bold = shown == best[i];
-      cells.push_back({std::move(shown), bold});
-    }
-    rows.add(std::move(cells));
-  }
-  return text + rows.text(terminal) + result.reading + "\n\n";
+  return fmt::format("{}: {}\n", result.scenario->name, result.scenario->description) +
+         balance_table(result).text(terminal) + result.reading + "\n\n";
 }
 
 }  // namespace
 
 void run_balance_command(const balance_command_options& options) {
   const std::vector<std::string> policies = chosen_names("--policy", options.policies, balance_policy_names());
-  const std::vector<std::string> scenarios = chosen_names("--scenario", options.scenarios, scenario_names());
+  const std::vector<std::string> scenarios =
+      chosen_names("--scenario", options.scenarios, names_of(balance_scenarios()));
   const simulation_options simulated = checked(options);
   check_report_path(options.report);
 
@@ -97,16 +73,8 @@ void run_balance_command(const balance_command_options& options) {
 void add_balance_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("balance", "Which balancing policy? A simulation");
   const auto options = std::make_shared<balance_command_options>();
-  command
-      ->add_option("--policy", options->policies,
-                   fmt::format("all, or some of {}, separated by commas", fmt::join(balance_policy_names(), ", ")))
-      ->allow_extra_args(false)
-      ->capture_default_str();
-  command
-      ->add_option("--scenario", options->scenarios,
-                   fmt::format("all, or some of {}, separated by commas", fmt::join(scenario_names(), ", ")))
-      ->allow_extra_args(false)
-      ->capture_default_str();
+  add_choice(*command, "--policy", options->policies, balance_policy_names());
+  add_choice(*command, "--scenario", options->scenarios, names_of(balance_scenarios()));
   command->add_option("--servers", options->servers, "how many there are at the start")->capture_default_str();
   command->add_option("--workers", options->workers, "of each server: requests that it works on at once")
       ->capture_default_str();

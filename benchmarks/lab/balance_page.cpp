@@ -28,27 +28,6 @@ std::string chart(const balance_result& result) {
   return out + chart_legend(series) + "</div>\n";
 }
 
-std::string table_of(const balance_result& result) {
-  const std::vector<balance_column> columns = balance_columns(result);
-  std::string out =
-      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"results\">\n<table>\n<thead><tr>"
-      "<th scope=\"col\">policy</th>";
-  for (const balance_column& column : columns)
-    out += fmt::format("<th scope=\"col\">{}</th>", escape_markup(column.name));
-  out += "</tr></thead>\n<tbody>\n";
-  std::vector<std::string> best;
-  for (const balance_column& column : columns) best.push_back(best_text(result, column));
-  for (const balance_run& run : result.runs) {
-    out += fmt::format("<tr><th scope=\"row\">{}</th>", escape_markup(run.policy));
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      const std::string shown = columns[i].text(result, run);
-      out += fmt::format("<td{}>{}</td>", shown == best[i] ? " class=\"best\"" : "", shown);
-    }
-    out += "</tr>\n";
-  }
-  return out + "</tbody>\n</table>\n</div>\n";
-}
-
 std::string loads(const balance_result& result) {
   std::string out =
       "<p class=\"soft\">Requests at each server (a row) for each of its workers, over the time of the run:</p>\n" +
@@ -63,16 +42,13 @@ std::string section(const balance_result& result) {
   std::string out = fmt::format("<section id=\"{0}\">\n<h2>{0}</h2>\n", result.scenario->name);
   out += "<p class=\"soft\">" + escape_markup(result.scenario->description) + "</p>\n";
   out += "<p class=\"advice\">" + escape_markup(result.reading) + "</p>\n";
-  return out + chart(result) + table_of(result) + loads(result) + "</section>\n";
+  return out + chart(result) + balance_table(result).html() + loads(result) + "</section>\n";
 }
 
 }  // namespace
 
 std::string balance_page(const std::vector<balance_result>& results) {
-  // A style element may stand in a picture, not in a page's body.
-  std::string body = "<svg width=\"0\" height=\"0\" aria-hidden=\"true\" style=\"position:absolute\"><style>";
-  body += balance_colours();
-  body += "</style></svg>\n<h1>Which balancing policy?</h1>\n";
+  std::string body = further_styles(balance_colours()) + "<h1>Which balancing policy?</h1>\n";
   if (results.empty()) return html_page("banyan lab: balancing", body);
   body += "<p class=\"soft\">A simulation over the library's own cluster and balancers: " +
           escape_markup(describe(results.front().options)) +

@@ -166,6 +166,12 @@ std::string best_text(const balance_result& result, const balance_column& column
   return best == column.text(result, *highest) ? std::string{} : best;
 }
 
+table balance_table(const balance_result& result) {
+  return table_of_runs(
+      "policy", result, balance_columns(result), [](const balance_run& run) { return table::cell{run.policy}; },
+      [&](const balance_column& column, const balance_run& run) { return column.text(result, run); });
+}
+
 balance_result study_balance(const balance_scenario& scenario, const std::vector<std::string>& policies,
                              const simulation_options& options, const std::vector<balance_result>& before,
                              progress& bar) {

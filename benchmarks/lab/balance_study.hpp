@@ -9,6 +9,7 @@
 #include "balance_scenario.hpp"
 #include "balance_simulation.hpp"
 #include "progress.hpp"
+#include "table.hpp"
 
 namespace banyan::lab {
 
@@ -45,6 +46,9 @@ std::vector<balance_column> balance_columns(const balance_result& result);
 
 /// The text of the lowest value of a column; empty when all have the same or nothing is best there.
 std::string best_text(const balance_result& result, const balance_column& column);
+
+/// A row for each policy.
+table balance_table(const balance_result& result);
 
 /// Puts the policies (known names, at least one) through the scenario. `before`: what has been studied so far, for
 /// comparison.

@@ -34,14 +34,14 @@ std::string result_text(const cache_result& result, bool terminal) {
   if (!result.description.empty()) text += " (" + result.description + ")";
   if (result.skipped > 0) text += fmt::format(", {} lines without a key left out", with_commas(result.skipped));
   text += "\n";
-  std::vector<std::string> heading = {"hit ratio"};
+  table::row heading = {{"hit ratio"}};
   for (const std::size_t i : result.asked()) {
     const studied_size& size = result.sizes[i];
     const bool share = size.asked_as.find('%') != std::string::npos;
-    heading.push_back(share ? fmt::format("{} ({})", size.asked_as, with_commas(size.entries))
-                            : with_commas(size.entries));
+    heading.push_back(
+        {share ? fmt::format("{} ({})", size.asked_as, with_commas(size.entries)) : with_commas(size.entries)});
   }
-  heading.emplace_back("M requests/s");
+  heading.push_back({"M requests/s"});
   table rows(std::move(heading));
   const auto add = [&](const policy_result& policy, bool optimum) {
     table::row cells = {{policy.name}};
@@ -132,16 +132,9 @@ void add_cache_command(CLI::App& app) {
       ->add_option("--format", options->format,
                    "auto, keys (one per line), csv:COLUMN (number from 1 or name), clf (web server log), u32")
       ->capture_default_str();
-  command
-      ->add_option("--capacity", options->capacities,
-                   "cache sizes, separated by commas: entries (1000) or share of the trace's keys (5%)")
-      ->allow_extra_args(false)
-      ->capture_default_str();
-  command
-      ->add_option("--policy", options->policies,
-                   fmt::format("all, or some of {}, separated by commas", fmt::join(policy_names(), ", ")))
-      ->allow_extra_args(false)
-      ->capture_default_str();
+  add_list(*command, "--capacity", options->capacities,
+           "cache sizes, separated by commas: entries (1000) or share of the trace's keys (5%)");
+  add_choice(*command, "--policy", options->policies, policy_names());
   command->add_option("--report", options->report, "HTML file to write")->capture_default_str();
   command->add_option("--seed", options->seed, "for the built-in workloads")->capture_default_str();
   command->callback([options] { run_cache_command(*options); });

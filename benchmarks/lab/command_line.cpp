@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
@@ -22,6 +23,16 @@ std::vector<std::string> split_list(std::string_view list) {
     if (comma == std::string_view::npos) return parts;
     list.remove_prefix(comma + 1);
   }
+}
+
+void add_list(CLI::App& command, const std::string& option, std::vector<std::string>& lists,
+              const std::string& meaning) {
+  command.add_option(option, lists, meaning)->allow_extra_args(false)->capture_default_str();
+}
+
+void add_choice(CLI::App& command, const std::string& option, std::vector<std::string>& lists,
+                std::span<const std::string_view> known) {
+  add_list(command, option, lists, fmt::format("all, or some of {}, separated by commas", fmt::join(known, ", ")));
 }
 
 std::vector<std::string> chosen_names(std::string_view option, const std::vector<std::string>& lists,

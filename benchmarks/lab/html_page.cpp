@@ -111,6 +111,13 @@ std::string html_page(std::string_view title, std::string_view body) {
   return page;
 }
 
+std::string further_styles(std::string_view rules) {
+  // A style element may stand in a picture, not in a page's body.
+  std::string part = "<svg width=\"0\" height=\"0\" aria-hidden=\"true\" style=\"position:absolute\"><style>";
+  part += rules;
+  return part + "</style></svg>\n";
+}
+
 void check_report_path(const fs::path& path) {
   if (path.empty()) throw bad_input("--report: the file name is empty");
   const fs::path target = destination(path);

@@ -10,6 +10,9 @@ namespace banyan::lab {
 /// setting, readable on a phone.
 std::string html_page(std::string_view title, std::string_view body);
 
+/// A part of `body` with rules that the page's own style sheet has not.
+std::string further_styles(std::string_view rules);
+
 /// Checks that a report can be written to `path`, before hours are spent on its contents. Throws `bad_input` when its
 /// directory does not exist or may not be written to, or when `path` is something other than a regular file.
 void check_report_path(const std::filesystem::path& path);

@@ -12,7 +12,6 @@
 #include "limit_page.hpp"
 #include "limit_study.hpp"
 #include "progress.hpp"
-#include "table.hpp"
 #include "terminal.hpp"
 
 namespace banyan::lab {
@@ -26,18 +25,6 @@ constexpr std::uint64_t most_work = 100'000;  // workers times seconds: ten mill
 constexpr std::uint64_t most_retries = 10;
 constexpr double most_load = 2;
 constexpr double most_timeout_ms = 60'000;
-
-std::vector<std::string_view> scenario_names() {
-  std::vector<std::string_view> names;
-  for (const limit_scenario& each : limit_scenarios()) names.push_back(each.name);
-  return names;
-}
-
-std::vector<std::string_view> policy_names() {
-  std::vector<std::string_view> names;
-  for (const limit_policy_entry& each : limit_policies()) names.push_back(each.name);
-  return names;
-}
 
 void check_positive(std::string_view option, double value, double most, std::string_view meaning) {
   if (!(value > 0 && value <= most)) {
@@ -67,24 +54,7 @@ limit_simulation_options checked(const limit_command_options& options) {
 std::string result_text(const limit_result& result, bool terminal) {
   std::string text = fmt::format("{}: {}\n", result.scenario->name, result.scenario->description);
   if (result.scenario->phases().size() > 1) text += fmt::format("figures: {}\n", phase_names(*result.scenario));
-  const std::vector<limit_column> columns = limit_columns(result);
-  std::vector<std::string> heading = {"policy"};
-  std::vector<std::string> best;
-  for (const limit_column& column : columns) {
-    heading.emplace_back(column.name);
-    best.push_back(best_text(result, column));
-  }
-  table rows(std::move(heading));
-  for (const limit_run& run : result.runs) {
-    table::row cells = {{std::string(run.policy->name)}};
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      std::string shown = columns[i].text(run);
-      const bool bold = shown == best[i];
-      cells.push_back({std::move(shown), bold});
-    }
-    rows.add(std::move(cells));
-  }
-  text += rows.text(terminal);
+  text += limit_table(result).text(terminal);
   for (const std::string& sentence : result.reading) text += sentence + "\n";
   return text + "\n";
 }
@@ -92,8 +62,8 @@ std::string result_text(const limit_result& result, bool terminal) {
 }  // namespace
 
 void run_limit_command(const limit_command_options& options) {
-  const std::vector<std::string> policies = chosen_names("--policy", options.policies, policy_names());
-  const std::vector<std::string> scenarios = chosen_names("--scenario", options.scenarios, scenario_names());
+  const std::vector<std::string> policies = chosen_names("--policy", options.policies, names_of(limit_policies()));
+  const std::vector<std::string> scenarios = chosen_names("--scenario", options.scenarios, names_of(limit_scenarios()));
   const limit_simulation_options simulated = checked(options);
   check_report_path(options.report);
 
@@ -111,16 +81,8 @@ void run_limit_command(const limit_command_options& options) {
 void add_limit_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("limit", "What helps against overload? A simulation");
   const auto options = std::make_shared<limit_command_options>();
-  command
-      ->add_option("--policy", options->policies,
-                   fmt::format("all, or some of {}, separated by commas", fmt::join(policy_names(), ", ")))
-      ->allow_extra_args(false)
-      ->capture_default_str();
-  command
-      ->add_option("--scenario", options->scenarios,
-                   fmt::format("all, or some of {}, separated by commas", fmt::join(scenario_names(), ", ")))
-      ->allow_extra_args(false)
-      ->capture_default_str();
+  add_choice(*command, "--policy", options->policies, names_of(limit_policies()));
+  add_choice(*command, "--scenario", options->scenarios, names_of(limit_scenarios()));
   command->add_option("--workers", options->workers, "of the service: requests that it works on at once")
       ->capture_default_str();
   command->add_option("--load", options->load, "usual arrivals as a share of what the workers can do")

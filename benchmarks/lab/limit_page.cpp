@@ -9,29 +9,6 @@
 namespace banyan::lab {
 namespace {
 
-std::string table_of(const limit_result& result) {
-  const std::vector<limit_column> columns = limit_columns(result);
-  std::string out =
-      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"results\">\n<table>\n<thead><tr>"
-      "<th scope=\"col\">policy</th>";
-  std::vector<std::string> best;
-  for (const limit_column& column : columns) {
-    out += fmt::format("<th scope=\"col\" title=\"{}\">{}</th>", escape_markup(column.meaning),
-                       escape_markup(column.name));
-    best.push_back(best_text(result, column));
-  }
-  out += "</tr></thead>\n<tbody>\n";
-  for (const limit_run& run : result.runs) {
-    out += fmt::format("<tr><th scope=\"row\">{}</th>", escape_markup(run.policy->name));
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      const std::string shown = columns[i].text(run);
-      out += fmt::format("<td{}>{}</td>", shown == best[i] ? " class=\"best\"" : "", escape_markup(shown));
-    }
-    out += "</tr>\n";
-  }
-  return out + "</tbody>\n</table>\n</div>\n";
-}
-
 std::string pictures(const limit_result& result) {
   std::string out = run_legend() + "<div class=\"runs\">\n";
   const limit_heights heights = heights_of(result);
@@ -50,15 +27,13 @@ std::string section(const limit_result& result) {
   if (result.scenario->phases().size() > 1) {
     out += fmt::format("<p class=\"soft\">Figures are: {}.</p>\n", phase_names(*result.scenario));
   }
-  return out + table_of(result) + "</section>\n";
+  return out + limit_table(result).html() + "</section>\n";
 }
 
 }  // namespace
 
 std::string limit_page(const std::vector<limit_result>& results) {
-  std::string body = "<svg width=\"0\" height=\"0\" aria-hidden=\"true\" style=\"position:absolute\"><style>";
-  body += limit_colours();
-  body += "</style></svg>\n<h1>What helps against overload?</h1>\n";
+  std::string body = further_styles(limit_colours()) + "<h1>What helps against overload?</h1>\n";
   if (results.empty()) return html_page("banyan lab: overload", body);
   body += "<p class=\"soft\">A simulation over the library's own limiters: " +
           escape_markup(describe(results.front().options)) +

@@ -213,6 +213,13 @@ std::string best_text(const limit_result& result, const limit_column& column) {
   return best == column.text(*highest) ? std::string{} : best;
 }
 
+table limit_table(const limit_result& result) {
+  return table_of_runs(
+      "policy", result, limit_columns(result),
+      [](const limit_run& run) { return table::cell{std::string(run.policy->name)}; },
+      [](const limit_column& column, const limit_run& run) { return column.text(run); });
+}
+
 limit_result study_limits(const limit_scenario& scenario, const std::vector<std::string>& policies,
                           const limit_simulation_options& options, progress& bar) {
   limit_result result{.scenario = &scenario, .options = options};

@@ -7,6 +7,7 @@
 #include "limit_scenario.hpp"
 #include "limit_simulation.hpp"
 #include "progress.hpp"
+#include "table.hpp"
 
 namespace banyan::lab {
 
@@ -40,6 +41,9 @@ std::vector<limit_column> limit_columns(const limit_result& result);
 
 /// The text of the best value of a column; empty when all have the same or nothing is best there.
 std::string best_text(const limit_result& result, const limit_column& column);
+
+/// A row for each policy.
+table limit_table(const limit_result& result);
 
 /// Puts the policies (known names, at least one) through the scenario.
 limit_result study_limits(const limit_scenario& scenario, const std::vector<std::string>& policies,

@@ -75,20 +75,8 @@ std::vector<std::size_t> checked_nodes(const ring_command_options& options,
 }
 
 std::string result_text(const ring_result& result, bool terminal) {
-  const std::vector<ring_column> columns = ring_columns(result.options);
-  std::vector<std::string> heading = {fmt::format("{} nodes", with_commas(result.nodes))};
-  for (const ring_column& column : columns) heading.emplace_back(column.name);
-  table rows(std::move(heading));
-  for (const ring_run& run : result.runs) {
-    table::row cells = {{std::string{run.algorithm->name}}};
-    for (const ring_column& column : columns) {
-      std::string shown = column.text(run.*column.value);
-      const bool bold = shown == best_text(result, column);
-      cells.push_back({std::move(shown), bold});
-    }
-    rows.add(std::move(cells));
-  }
-  return rows.text(terminal) + result.reading + "\n\n";
+  return ring_table(fmt::format("{} nodes", with_commas(result.nodes)), result).text(terminal) + result.reading +
+         "\n\n";
 }
 
 }  // namespace
@@ -115,17 +103,9 @@ void run_ring_command(const ring_command_options& options) {
 void add_ring_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("ring", "Which placement of keys on nodes?");
   const auto options = std::make_shared<ring_command_options>();
-  command
-      ->add_option("--algorithm", options->algorithms,
-                   fmt::format("all, or some of {}, separated by commas", fmt::join(ring_algorithm_names(), ", ")))
-      ->allow_extra_args(false)
-      ->capture_default_str();
-  command->add_option("--nodes", options->nodes, "how many there are; several numbers, separated by commas")
-      ->allow_extra_args(false)
-      ->capture_default_str();
-  command->add_option("--weights", options->weights, "whole numbers that the nodes have in turn, separated by commas")
-      ->allow_extra_args(false)
-      ->capture_default_str();
+  add_choice(*command, "--algorithm", options->algorithms, ring_algorithm_names());
+  add_list(*command, "--nodes", options->nodes, "how many there are; several numbers, separated by commas");
+  add_list(*command, "--weights", options->weights, "whole numbers that the nodes have in turn, separated by commas");
   command->add_option("--keys", options->keys, "for each node")->capture_default_str();
   command->add_option("--sets", options->sets, "of nodes and keys; balance and movement are means over them")
       ->capture_default_str();

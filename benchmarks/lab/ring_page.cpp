@@ -94,25 +94,6 @@ std::string load_picture(const ring_result& result, double width) {
   return out + "</svg>\n";
 }
 
-std::string table_of(const ring_result& result) {
-  const std::vector<ring_column> columns = ring_columns(result.options);
-  std::string out =
-      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"results\">\n<table>\n<thead><tr>"
-      "<th scope=\"col\">algorithm</th>";
-  for (const ring_column& column : columns) out += fmt::format("<th scope=\"col\">{}</th>", column.name);
-  out += "</tr></thead>\n<tbody>\n";
-  for (const ring_run& run : result.runs) {
-    out += fmt::format("<tr><th scope=\"row\" title=\"{}\">{}</th>", escape_markup(run.algorithm->description),
-                       run.algorithm->name);
-    for (const ring_column& column : columns) {
-      const std::string shown = column.text(run.*column.value);
-      out += fmt::format("<td{}>{}</td>", shown == best_text(result, column) ? " class=\"best\"" : "", shown);
-    }
-    out += "</tr>\n";
-  }
-  return out + "</tbody>\n</table>\n</div>\n";
-}
-
 std::string section(const ring_result& result) {
   std::string out =
       fmt::format("<section id=\"nodes{}\">\n<h2>{} nodes</h2>\n", result.nodes, with_commas(result.nodes));
@@ -120,7 +101,7 @@ std::string section(const ring_result& result) {
   // Scaled down to a phone the wide picture's text could not be read; so there is a second one.
   out += "<div class=\"only-wide\">\n" + load_picture(result, 860) + "</div>\n<div class=\"only-narrow\">\n" +
          load_picture(result, 380) + "</div>\n";
-  return out + table_of(result) + "</section>\n";
+  return out + ring_table("algorithm", result).html() + "</section>\n";
 }
 
 std::string cost_section(const std::vector<ring_result>& results) {
@@ -158,10 +139,7 @@ std::string cost_section(const std::vector<ring_result>& results) {
 }  // namespace
 
 std::string ring_page(const std::vector<ring_result>& results) {
-  // A style element may stand in a picture, not in a page's body.
-  std::string body = "<svg width=\"0\" height=\"0\" aria-hidden=\"true\" style=\"position:absolute\"><style>";
-  body += colours;
-  body += "</style></svg>\n<h1>Which placement of keys on nodes?</h1>\n";
+  std::string body = further_styles(colours) + "<h1>Which placement of keys on nodes?</h1>\n";
   if (results.empty()) return html_page("banyan lab: rings", body);
   body +=
       "<p class=\"soft\">" + escape_markup(describe(results.front().options)) +

@@ -214,6 +214,15 @@ std::string best_text(const ring_result& result, const ring_column& column) {
   return differ ? column.text(best->*column.value) : std::string{};
 }
 
+table ring_table(std::string corner, const ring_result& result) {
+  return table_of_runs(
+      std::move(corner), result, ring_columns(result.options),
+      [](const ring_run& run) {
+        return table::cell{std::string(run.algorithm->name), false, std::string(run.algorithm->description)};
+      },
+      [](const ring_column& column, const ring_run& run) { return column.text(run.*column.value); });
+}
+
 ring_result study_rings(std::size_t nodes, const std::vector<std::string>& algorithms, const ring_options& options,
                         progress& bar) {
   ring_result result{.nodes = nodes, .options = options};

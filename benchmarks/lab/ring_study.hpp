@@ -8,6 +8,7 @@
 
 #include "progress.hpp"
 #include "ring_algorithms.hpp"
+#include "table.hpp"
 
 namespace banyan::lab {
 
@@ -57,6 +58,9 @@ std::vector<ring_column> ring_columns(const ring_options& options);
 
 /// The text of the lowest value of a column, modulo aside; empty when all have the same.
 std::string best_text(const ring_result& result, const ring_column& column);
+
+/// A row for each algorithm; `corner` heads their names.
+table ring_table(std::string corner, const ring_result& result);
 
 /// Puts the algorithms (known names, at least one) through the study.
 ring_result study_rings(std::size_t nodes, const std::vector<std::string>& algorithms, const ring_options& options,

@@ -26,7 +26,7 @@ TEST_CASE("redis_connection: skipped, this build has no hiredis") { SUCCEED(); }
 #include <utility>
 #include <vector>
 
-#include "../../examples/private_redis.hpp"
+#include "adapters/redis_server.hpp"
 #include "support/failing_allocator.hpp"
 #include "support/joining_thread.hpp"
 #include "support/refused_field.hpp"
@@ -40,8 +40,11 @@ using banyan::redis_connection;
 using banyan::redis_error;
 using banyan::redis_options;
 using banyan::redis_reply;
+using banyan::testing::connected;
+using banyan::testing::here;
 using banyan::testing::joining_thread;
 using banyan::testing::refused_field;
+using banyan::testing::server;
 
 // What `f` threw; nothing when it returned.
 template <class F>
@@ -57,20 +60,6 @@ std::optional<redis_error> error_of(F f) {
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 std::string text_of(const redis_reply& reply) { return std::string{reply.text().value_or("(no text)")}; }
-
-// One server for all tests of this file; none where no Redis is installed.
-private_redis* server() {
-  static private_redis only;
-  if (only.missing().empty()) return &only;
-  WARN(only.missing());
-  return nullptr;
-}
-
-redis_options here() {
-  return {.port = server()->port(), .password = server()->password(), .connect_timeout = 30s, .command_timeout = 30s};
-}
-
-redis_connection connected() { return redis_connection::connect(here()); }
 
 // A socket to connect to, in a directory of its own.
 class listener {

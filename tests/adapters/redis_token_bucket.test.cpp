@@ -17,7 +17,7 @@ TEST_CASE("redis_token_bucket: skipped, this build has no hiredis") { SUCCEED();
 #include <thread>
 #include <vector>
 
-#include "../../examples/private_redis.hpp"
+#include "adapters/redis_server.hpp"
 #include "support/joining_thread.hpp"
 #include "support/refused_field.hpp"
 #include "support/seed.hpp"
@@ -35,34 +35,17 @@ using banyan::redis_fallback;
 using banyan::redis_token_bucket;
 using banyan::redis_token_bucket_options;
 using banyan::detail::redis_gcra;
+using banyan::testing::connected;
 using banyan::testing::joining_thread;
+using banyan::testing::machine_connections;
 using banyan::testing::refused_field;
+using banyan::testing::server;
 using pool_type = redis_token_bucket::pool;
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
-// One server for all tests of this file; none where no Redis is installed.
-private_redis* server() {
-  static private_redis only;
-  if (only.missing().empty()) return &only;
-  WARN(only.missing());
-  return nullptr;
-}
-
-redis_connection connected() {
-  return redis_connection::connect(
-      {.port = server()->port(), .password = server()->password(), .connect_timeout = 30s, .command_timeout = 30s});
-}
-
-// A machine's connections.
 struct machine {
-  pool_type pool{[] { return connected(); },
-                 {.min = 1,
-                  .max = 4,
-                  .validate = [](auto& c) { return c.is_open(); },
-                  .validate_after = 0ns,
-                  .backoff_base = 10ms,
-                  .backoff_cap = 50ms}};
+  pool_type pool{connected, machine_connections()};
 };
 
 // Times that no machine is too slow for, where nothing is to time out.

@@ -16,7 +16,7 @@ TEST_CASE("redis_session_backend: skipped, this build has no hiredis") { SUCCEED
 #include <string>
 #include <vector>
 
-#include "../../examples/private_redis.hpp"
+#include "adapters/redis_server.hpp"
 #include "session/backend_contract.hpp"
 #include "session/model.hpp"
 #include "support/joining_thread.hpp"
@@ -31,28 +31,13 @@ using backend = banyan::redis_session_backend;
 using banyan::redis_connection;
 using banyan::session_errc;
 using banyan::unexpected;
+using banyan::testing::connected;
+using banyan::testing::machine_connections;
+using banyan::testing::server;
 using store = banyan::session_store<std::string, backend>;
 
-private_redis* server() {
-  static private_redis only;
-  if (only.missing().empty()) return &only;
-  WARN(only.missing());
-  return nullptr;
-}
-
-redis_connection connected() {
-  return redis_connection::connect(
-      {.port = server()->port(), .password = server()->password(), .connect_timeout = 30s, .command_timeout = 30s});
-}
-
 struct machine {
-  backend::pool pool{[] { return connected(); },
-                     {.min = 1,
-                      .max = 4,
-                      .validate = [](redis_connection& c) { return c.is_open(); },
-                      .validate_after = 0ns,
-                      .backoff_base = 1ms,
-                      .backoff_cap = 20ms}};
+  backend::pool pool{connected, machine_connections()};
   backend kept{pool, {.prefix = "test:", .timeout = 60s}};
 };
 

@@ -64,11 +64,13 @@ TEST_CASE("numbers and tables") {
   CHECK(with_commas(999) == "999");
   CHECK(with_commas(1000) == "1,000");
   CHECK(with_commas(1234567) == "1,234,567");
-  table t({"a", "bb"});
+  table t({{"a"}, {"bb"}});
   t.add({{"long"}, {"1", true}});
   t.add({{"x"}});
   CHECK(t.text(false) == "a     bb\nlong   1\nx\n");
   CHECK(t.text(true) == "a     bb\nlong   \033[1m1\033[0m\nx\n");
+  CHECK(t.html().find("<tr><th scope=\"row\">long</th><td class=\"best\">1</td></tr>\n"
+                      "<tr><th scope=\"row\">x</th><td></td></tr>\n") != std::string::npos);
 }
 
 TEST_CASE("workloads are the same for the same seed") {
