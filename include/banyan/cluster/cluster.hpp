@@ -28,6 +28,7 @@
 #include <banyan/cluster/health.hpp>
 #include <banyan/cluster/pick_token.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/deadline.hpp>
 #include <banyan/core/invalid_option.hpp>
 
 namespace banyan {
@@ -530,9 +531,7 @@ class cluster {
 
   template <class Condition>
   bool wait_until(Condition condition, std::chrono::nanoseconds timeout) const {
-    const auto now = steady_clock::now();
-    const auto longest = steady_clock::time_point::max() - now;
-    const auto until = now + std::min<steady_clock::duration>(timeout, longest);
+    const auto until = deadline::in(timeout).at();
     for (;;) {
       const std::uint32_t seen = roster_->terms()->events.seen();
       if (condition()) return true;

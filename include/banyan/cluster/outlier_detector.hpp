@@ -18,6 +18,7 @@
 #include <banyan/cluster/outlier_detector_stats.hpp>
 #include <banyan/cluster/success_rate_outliers.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/detail/add_sat.hpp>
 
 namespace banyan {
 
@@ -79,14 +80,14 @@ class outlier_detector {
     const release_at_end done{*this};
     const time_point at = time_.observe(now);
     const std::int64_t ticks = detail::nanoseconds_of(at);
-    if (next_sweep_ == unknown) next_sweep_ = later(ticks, options_.interval.count());
+    if (next_sweep_ == unknown) next_sweep_ = detail::add_sat(ticks, options_.interval.count());
     follow_members(at);
     readmit_due(at, ticks);
     eject_failing(ticks);
     if (ticks >= next_sweep_) {
       eject_outliers(ticks);
       begin_interval();
-      next_sweep_ = later(ticks, options_.interval.count());
+      next_sweep_ = detail::add_sat(ticks, options_.interval.count());
     }
     std::int64_t next = next_sweep_;
     for (const watched& each : endpoints_) {
@@ -114,10 +115,6 @@ class outlier_detector {
       self.driven_.store(false, std::memory_order_release);  // (2) release: pairs with (1)
     }
   };
-
-  static std::int64_t later(std::int64_t now, std::int64_t step) noexcept {
-    return now > never - step ? never : now + step;
-  }
 
   // For where nobody can be told.
   template <class Call>
@@ -215,7 +212,7 @@ class outlier_detector {
     const std::int64_t base = options_.base_ejection.count();
     const std::int64_t longest = options_.max_ejection.count();
     if (one.times * base < longest) ++one.times;
-    one.out_until = later(now, std::min(longest, one.times * base));
+    one.out_until = detail::add_sat(now, std::min(longest, one.times * base));
     one.out = true;
     one.disturbed = true;
     one.now.ejected = true;
@@ -245,7 +242,7 @@ class outlier_detector {
       attempt([&] { evaluate(); });  // out of memory, or a balancer that cannot follow: again after an interval
       const std::int64_t now = detail::nanoseconds_of(Clock::now());
       const std::int64_t next = next_.load(std::memory_order_relaxed);
-      const std::int64_t wait = next < later(now, options_.interval.count())
+      const std::int64_t wait = next < detail::add_sat(now, options_.interval.count())
                                     ? std::max<std::int64_t>(next - now, 100'000)
                                     : options_.interval.count();
       if (!stopping_.load(std::memory_order_relaxed))

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <banyan/core/clock.hpp>
+#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/core/detail/grpc_timeout.hpp>
 
 namespace banyan {
@@ -49,7 +50,7 @@ class basic_deadline {
   [[nodiscard]] static constexpr basic_deadline in(std::chrono::duration<Rep, Period> length,
                                                    time_point now = Clock::now()) noexcept {
     const std::int64_t wanted = clamped(length);
-    return basic_deadline{sum(clamped(now.time_since_epoch()), wanted > 0 ? wanted : 0)};
+    return basic_deadline{detail::add_sat(clamped(now.time_since_epoch()), wanted > 0 ? wanted : 0)};
   }
 
   [[nodiscard]] constexpr bool is_never() const noexcept { return at_ == latest; }
@@ -82,7 +83,7 @@ class basic_deadline {
   template <class Rep, class Period>
   [[nodiscard]] constexpr basic_deadline with_margin(std::chrono::duration<Rep, Period> margin) const noexcept {
     const std::int64_t earlier = clamped(margin);
-    return is_never() || earlier <= 0 ? *this : basic_deadline{sum(at_, -earlier)};
+    return is_never() || earlier <= 0 ? *this : basic_deadline{detail::add_sat(at_, -earlier)};
   }
 
   /// The time that is left as the text of a `grpc-timeout` header, such as "49700u": rounded down, by a part in 100,000
@@ -107,12 +108,6 @@ class basic_deadline {
   static constexpr std::int64_t earliest = std::numeric_limits<std::int64_t>::min();
 
   explicit constexpr basic_deadline(std::int64_t at) noexcept : at_{at} {}
-
-  static constexpr std::int64_t sum(std::int64_t a, std::int64_t b) noexcept {
-    if (b > 0 && a > latest - b) return latest;
-    if (b < 0 && a < earliest - b) return earliest;
-    return a + b;
-  }
 
   template <class Rep, class Period>
   static constexpr std::int64_t clamped(std::chrono::duration<Rep, Period> length) noexcept {

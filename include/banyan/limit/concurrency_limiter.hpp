@@ -12,6 +12,7 @@
 
 #include <banyan/core/cache_line.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/core/detail/attributes.hpp>
 #include <banyan/core/expected.hpp>
 #include <banyan/core/parking_word.hpp>
@@ -73,7 +74,7 @@ class concurrency_limiter {
         parked_{entries_.size()},
         state_{policy_.initial()},
         patience_{how.interval.count(), how.target.count()},
-        window_{detail::later(detail::clamped_nanoseconds(now), how.window.count())},
+        window_{detail::add_sat(detail::clamped_nanoseconds(now), how.window.count())},
         admission_{{entries_of(0), entries_of(1), entries_of(2)}} {
     for (std::size_t i = 0; i < priority_count; ++i) {
       // Rounded up a little, so that 0.9 of 10 is 9.

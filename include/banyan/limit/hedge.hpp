@@ -8,6 +8,7 @@
 #include <optional>
 
 #include <banyan/core/clock.hpp>
+#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/core/duration_histogram.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/limit/detail/product_limit.hpp>
@@ -143,10 +144,8 @@ class basic_hedge {
   /// The server asked for no second attempts for so long: gRPC's `grpc-retry-pushback-ms`, HTTP's `Retry-After`. It
   /// cannot be made shorter; 0 and less are ignored.
   void pushback(duration length, time_point now = Clock::now()) noexcept {
-    constexpr std::int64_t latest = std::numeric_limits<std::int64_t>::max();
-    const std::int64_t at = detail::clamped_nanoseconds(now);
     if (length.count() <= 0) return;
-    const std::int64_t until = at > latest - length.count() ? latest : at + length.count();
+    const std::int64_t until = detail::add_sat(detail::clamped_nanoseconds(now), length.count());
     // The number is all that is shared, so relaxed will do.
     std::int64_t seen = held_until_.load(std::memory_order_relaxed);
     while (seen < until && !held_until_.compare_exchange_weak(seen, until, std::memory_order_relaxed)) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <banyan/core/clock.hpp>
+#include <banyan/core/deadline.hpp>
 #include <banyan/core/executor.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/core/parking_word.hpp>
@@ -141,11 +142,7 @@ class quorum {
   }
 
   /// As `wait_until`, from now; without an end for times beyond the clock's.
-  quorum_state wait_for(std::chrono::nanoseconds at_most) noexcept {
-    const auto now = steady_clock::now();
-    const auto longest = steady_clock::time_point::max() - now;
-    return wait_until(at_most < longest ? now + at_most : steady_clock::time_point::max());
-  }
+  quorum_state wait_for(std::chrono::nanoseconds at_most) noexcept { return wait_until(deadline::in(at_most).at()); }
 
  private:
   std::shared_ptr<detail::quorum_votes> votes_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <banyan/core/clock.hpp>
+#include <banyan/core/deadline.hpp>
 #include <banyan/core/detail/caught.hpp>
 #include <banyan/core/parking_word.hpp>
 #include <banyan/replica/consistency_token.hpp>
@@ -96,10 +97,7 @@ class read_model {
 
   /// As `wait_until`, from now.
   [[nodiscard]] bool wait_for(std::uint64_t position, std::chrono::nanoseconds at_most) noexcept {
-    if (has(position)) return true;
-    const auto now = steady_clock::now();
-    const auto longest = steady_clock::time_point::max() - now;
-    return wait_until(position, at_most < longest ? now + at_most : steady_clock::time_point::max());
+    return has(position) || wait_until(position, deadline::in(at_most).at());
   }
 
   /// As above, until `has(session)`; does not wait for what cannot come to be.

@@ -18,6 +18,7 @@
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/cluster/health_checker_stats.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/core/detail/signal.hpp>
 #include <banyan/core/executor.hpp>
 
@@ -144,7 +145,7 @@ class probe_loop {
 #endif
       const std::int64_t now = nanoseconds_of(Clock::now());
       const std::int64_t next = next_.load(std::memory_order_relaxed);
-      const auto wait = next < later(now, patience.count())
+      const auto wait = next < add_sat(now, patience.count())
                             ? std::chrono::nanoseconds{std::max<std::int64_t>(next - now, 100'000)}
                             : patience;
       if (!stopping_.load(std::memory_order_relaxed)) events_->wait_until(seen, steady_clock::now() + wait);

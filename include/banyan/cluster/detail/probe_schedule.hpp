@@ -16,6 +16,7 @@
 #include <banyan/cluster/detail/ticks.hpp>
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/cluster/health_checker_stats.hpp>
+#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/core/process_seed.hpp>
 #include <banyan/core/random.hpp>
 
@@ -70,13 +71,13 @@ class probe_schedule {
           return false;
         case run_type::stage::running: {
           const bool due_again = one != nullptr && is_due(*one, now);
-          if (each->late ? !due_again : now < later(each->since, timeout_)) return false;
+          if (each->late ? !due_again : now < add_sat(each->since, timeout_)) return false;
           if (!std::exchange(each->late, true)) {
             ++hanging_;
             ++counts_.timed_out;
           }
           tell(each->id, std::nullopt);
-          if (due_again) one->due = later(now, next_interval(*one));
+          if (due_again) one->due = add_sat(now, next_interval(*one));
           return false;
         }
         case run_type::stage::finished:
@@ -116,7 +117,7 @@ class probe_schedule {
     runs_.push_back(run);
     target& one = *targets_.find(id);
     one.run = run.get();
-    one.due = later(now, next_interval(one));
+    one.due = add_sat(now, next_interval(one));
     return run;
   }
 
@@ -129,7 +130,7 @@ class probe_schedule {
       if (!blocked) next = std::min(next, each.due);
     }
     for (const auto& each : runs_) {
-      if (!each->late) next = std::min(next, later(each->since, timeout_));
+      if (!each->late) next = std::min(next, add_sat(each->since, timeout_));
     }
     return next;
   }

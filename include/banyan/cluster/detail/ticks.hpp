@@ -15,9 +15,4 @@ template <class TimePoint>
 /// The end of time.
 inline constexpr std::int64_t end_of_time = std::numeric_limits<std::int64_t>::max();
 
-/// `now + step`, not beyond the end of time. The step is not negative.
-[[nodiscard]] constexpr std::int64_t later(std::int64_t now, std::int64_t step) noexcept {
-  return now > end_of_time - step ? end_of_time : now + step;
-}
-
 }  // namespace banyan::detail

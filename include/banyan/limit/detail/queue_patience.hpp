@@ -4,13 +4,9 @@
 #include <cstdint>
 #include <limits>
 
-namespace banyan::detail {
+#include <banyan/core/detail/add_sat.hpp>
 
-/// The time that is `length` later, or the last there is; `length` is not negative.
-[[nodiscard]] constexpr std::int64_t later(std::int64_t time, std::int64_t length) noexcept {
-  constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
-  return time > last - length ? last : time + length;
-}
+namespace banyan::detail {
 
 /// How long one may wait in a queue: `interval` if it has been empty at some moment within the last `interval`, else
 /// `target`. As long as it is empty from time to time it evens out bursts; else whoever waits long waits in vain.
@@ -31,7 +27,7 @@ class queue_patience {
       }
       return interval_;
     }
-    return later(last, interval_) >= now ? interval_ : target_;
+    return add_sat(last, interval_) >= now ? interval_ : target_;
   }
 
  private:

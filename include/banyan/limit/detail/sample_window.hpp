@@ -5,6 +5,8 @@
 #include <limits>
 #include <optional>
 
+#include <banyan/core/detail/add_sat.hpp>
+
 namespace banyan::detail {
 
 /// Gathers how calls went, window by window. The time at which the window ends is one word; who changes it closes the
@@ -48,10 +50,8 @@ class sample_window {
     if (now < end || enough <= 1 || sums_.load(std::memory_order_relaxed) != 0 ||
         peaks_.load(std::memory_order_relaxed) != 0)
       return;
-    constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
     // As (1). Fails if somebody has closed the window, or begun it anew, since we looked.
-    end_.compare_exchange_strong(end, now > last - length ? last : now + length, std::memory_order_acq_rel,
-                                 std::memory_order_relaxed);
+    end_.compare_exchange_strong(end, add_sat(now, length), std::memory_order_acq_rel, std::memory_order_relaxed);
   }
 
   /// A call went well, and took so long.
@@ -92,7 +92,7 @@ class sample_window {
     const auto twice = static_cast<std::int64_t>(calls == 0 ? 0 : 2 * ((sums & sum_mask) / calls));
     const std::int64_t next_length = twice < length ? length : (twice / 10 < length ? twice : 10 * length);
     constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
-    const std::int64_t next = now > last - next_length ? last : now + next_length;
+    const std::int64_t next = add_sat(now, next_length);
     // (1) acquire, release: pairs with itself: who closes the next window takes after us, or sees to it that we do not.
     if (end == last || !end_.compare_exchange_strong(end, next, std::memory_order_acq_rel, std::memory_order_relaxed)) {
       return std::nullopt;

@@ -12,6 +12,7 @@
 #include <banyan/cluster/detail/probe_task.hpp>
 #include <banyan/cluster/detail/ticks.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/replica/lag_probe.hpp>
 #include <banyan/replica/replica_report.hpp>
 #include <banyan/replica/replica_set.hpp>
@@ -56,7 +57,8 @@ class lag_watch {
   /// An answer that has waited for its executor for longer than the timeout comes too late as well.
   void take(std::span<const probe_outcome<answer>> outcomes, time_point now) {
     for (const probe_outcome<answer>& each : outcomes) {
-      if (!each.answer || nanoseconds_of(now) >= later(nanoseconds_of(each.answer->began), timeout_.count())) continue;
+      if (!each.answer || nanoseconds_of(now) >= add_sat(nanoseconds_of(each.answer->began), timeout_.count()))
+        continue;
       set_.report(each.id, each.answer->report, each.answer->began);
     }
   }
