@@ -97,6 +97,54 @@ void launch_attempt(Executor& runs, const std::shared_ptr<Work>& work, Attempt a
 #endif
 }
 
+/// Launches attempts and waits for the outcome, on which `policy` is told. `send_another(may_send)`: whether the next
+/// attempt is to be launched; asks `may_send()` last of all, as that takes from the budget.
+template <class F, class Value, class Executor, class SendAnother>
+[[nodiscard]] auto run_hedged(hedge& policy, Executor& runs, const std::shared_ptr<hedged_work<F, Value>>& work,
+                              const hedged_call_options& options, SendAnother send_another) {
+  const auto race = hedge_race<Value>::start([work](typename hedge_race<Value>::result&& result, std::size_t attempt) {
+    work->end(std::move(result), attempt);
+  });
+  const steady_clock::time_point start = steady_clock::now();
+  const auto delay = policy.request(start);
+  launch_attempt(runs, work, race.enter(), options.until);
+
+  const auto wait = [&] {
+    deadline next = deadline::in(delay.value_or(std::chrono::nanoseconds::max()), start);
+    for (std::size_t attempts = 1; attempts < options.max_attempts && next < options.until; ++attempts) {
+      if (work->ready.wait_until(0, next.at()) || !send_another([&policy] { return policy.try_send(); })) break;
+      // Without the memory to launch it, it has failed: the first one goes on.
+      static_cast<void>(caught([&] {
+        if (auto another = race.enter()) launch_attempt(runs, work, std::move(another), options.until);
+      }));
+      next = deadline::in(*delay, next.at());
+    }
+    if (options.until.is_never() || work->ready.wait_until(0, options.until.at())) {
+      work->ready.wait(0);
+    } else {
+      race.abandon(hedge_end::timed_out);
+      work->ready.wait(0);  // somebody may just be bringing it
+    }
+  };
+  if (options.cancel != nullptr) {
+    const on_cancel stop{*options.cancel, [&race] { race.abandon(hedge_end::cancelled); }};
+    wait();
+  } else {
+    wait();
+  }
+
+  const auto elapsed = std::chrono::duration_cast<std::chrono::nanoseconds>(work->ended - start);
+  for (std::size_t failed = race.failures(); failed > 0; --failed) policy.failed();
+  if (!work->outcome.has_value()) std::abort();  // never: `ready` says so
+  auto& outcome = *work->outcome;
+  if (outcome.has_value()) {
+    work->winner == 0 ? policy.succeeded(elapsed) : policy.overtaken(elapsed);
+  } else if (outcome.error().why == hedge_end::timed_out) {
+    policy.timed_out(elapsed);
+  }
+  return std::move(outcome);
+}
+
 }  // namespace detail
 
 /// Calls `function(attempt)` on an executor, and once more when that takes longer than most calls do and `policy` lets
@@ -120,53 +168,11 @@ template <class F, executor Executor>
 [[nodiscard]] auto hedged_call(hedge& policy, Executor& runs, F function, hedged_call_options options = {}) {
   using value = std::remove_cvref_t<std::invoke_result_t<F&, const hedge_attempt&>>;
   static_assert(!std::is_void_v<value>, "the function returns what is raced for");
-  using race_type = hedge_race<value>;
-  if (options.max_attempts == 0 || options.max_attempts > race_type::most_attempts)
+  if (options.max_attempts == 0 || options.max_attempts > hedge_race<value>::most_attempts)
     invalid_option("hedged_call_options.max_attempts", options.max_attempts, "must be from 1 to 8");
 
   const auto work = std::make_shared<detail::hedged_work<F, value>>(std::move(function));
-  const auto race = race_type::start(
-      [work](typename race_type::result&& result, std::size_t attempt) { work->end(std::move(result), attempt); });
-
-  const steady_clock::time_point start = steady_clock::now();
-  const auto delay = policy.request(start);
-  detail::launch_attempt(runs, work, race.enter(), options.until);
-
-  const auto wait = [&] {
-    deadline next = deadline::in(delay.value_or(std::chrono::nanoseconds::max()), start);
-    for (std::size_t attempts = 1; attempts < options.max_attempts && next < options.until; ++attempts) {
-      if (work->ready.wait_until(0, next.at()) || !policy.try_send()) break;
-      // Without the memory to launch it, it has failed: the first one goes on.
-      static_cast<void>(detail::caught([&] {
-        if (auto another = race.enter()) detail::launch_attempt(runs, work, std::move(another), options.until);
-      }));
-      next = deadline::in(*delay, next.at());
-    }
-    if (options.until.is_never() || work->ready.wait_until(0, options.until.at())) {
-      work->ready.wait(0);
-    } else {
-      race.abandon(hedge_end::timed_out);
-      work->ready.wait(0);  // somebody may just be bringing it
-    }
-  };
-  if (options.cancel != nullptr) {
-    const on_cancel stop{*options.cancel, [&race] { race.abandon(hedge_end::cancelled); }};
-    wait();
-  } else {
-    wait();
-  }
-
-  const auto elapsed = std::chrono::duration_cast<std::chrono::nanoseconds>(work->ended - start);
-  for (std::size_t failed = race.failures(); failed > 0; --failed) policy.failed();
-  auto& there = work->outcome;
-  if (!there.has_value()) std::abort();  // never: `ready` says so
-  auto& outcome = *there;
-  if (outcome.has_value()) {
-    work->winner == 0 ? policy.succeeded(elapsed) : policy.overtaken(elapsed);
-  } else if (outcome.error().why == hedge_end::timed_out) {
-    policy.timed_out(elapsed);
-  }
-  return std::move(outcome);
+  return detail::run_hedged(policy, runs, work, options, [](auto may_send) { return may_send(); });
 }
 
 }  // namespace banyan

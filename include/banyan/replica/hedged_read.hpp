@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <type_traits>
@@ -12,11 +11,9 @@
 #include <banyan/balance/balance_policy.hpp>
 #include <banyan/core/clock.hpp>
 #include <banyan/core/deadline.hpp>
-#include <banyan/core/detail/caught.hpp>
 #include <banyan/core/executor.hpp>
 #include <banyan/core/expected.hpp>
 #include <banyan/limit/hedge.hpp>
-#include <banyan/limit/hedge_race.hpp>
 #include <banyan/limit/hedged_call.hpp>
 #include <banyan/replica/consistency_token.hpp>
 #include <banyan/replica/hedged_read_failure.hpp>
@@ -108,7 +105,6 @@ template <class T, balance_policy Policy, class Clock, executor Executor, class 
                                deadline until = current_deadline()) {
   using pick = typename replica_set<T, Policy, Clock>::pick;
   using attempts = detail::read_attempts<pick, F>;
-  using race_type = hedge_race<typename attempts::answer>;
   using result = expected<typename attempts::value, hedged_read_failure>;
 
   read_options how = options;
@@ -122,41 +118,15 @@ template <class T, balance_policy Policy, class Clock, executor Executor, class 
 
   const auto work = std::make_shared<detail::hedged_work<attempts, typename attempts::answer>>(
       attempts{std::move(function), session, until});
-  const auto race = race_type::start(
-      [work](typename race_type::result&& outcome, std::size_t attempt) { work->end(std::move(outcome), attempt); });
-  work->function.picks[0] = std::move(first);
-
-  const steady_clock::time_point start = steady_clock::now();
-  const deadline slow = deadline::in(policy.request(start).value_or(std::chrono::nanoseconds::max()), start);
-  detail::launch_attempt(runs, work, race.enter(), until);
-
-  if (slow < until && !work->ready.wait_until(0, slow.at())) {
+  auto& picks = work->function.picks;
+  picks[0] = std::move(first);
+  auto outcome = detail::run_hedged(policy, runs, work, {.until = until}, [&](auto may_send) {
     pick another = users.read(session, how);
-    const bool elsewhere = another.outcome() == read_outcome::replica && another.id() != how.request.avoid;
-    if (elsewhere && policy.try_send()) {
-      work->function.picks[1] = std::move(another);
-      // Without the memory to launch it, it has failed: the first one goes on.
-      static_cast<void>(detail::caught([&] {
-        if (auto attempt = race.enter()) detail::launch_attempt(runs, work, std::move(attempt), until);
-      }));
-    }
-  }
-  if (until.is_never() || work->ready.wait_until(0, until.at())) {
-    work->ready.wait(0);
-  } else {
-    race.abandon(hedge_end::timed_out);
-    work->ready.wait(0);  // somebody may just be bringing it
-  }
-
-  const auto elapsed = std::chrono::duration_cast<std::chrono::nanoseconds>(work->ended - start);
-  for (std::size_t failed = race.failures(); failed > 0; --failed) policy.failed();
-  if (!work->outcome.has_value()) std::abort();  // never: `ready` says so
-  auto& outcome = *work->outcome;
-  if (!outcome.has_value()) {
-    if (outcome.error().why == hedge_end::timed_out) policy.timed_out(elapsed);
-    return result{unexpected{hedged_read_failure{.outcome = went, .attempts = std::move(outcome.error())}}};
-  }
-  work->winner == 0 ? policy.succeeded(elapsed) : policy.overtaken(elapsed);
+    if (another.outcome() != read_outcome::replica || another.id() == how.request.avoid || !may_send()) return false;
+    picks[1] = std::move(another);
+    return true;
+  });
+  if (!outcome) return result{unexpected{hedged_read_failure{.outcome = went, .attempts = std::move(outcome.error())}}};
   session = outcome->session;
   return result{std::move(outcome->got)};
 }
