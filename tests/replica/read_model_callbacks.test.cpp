@@ -130,8 +130,13 @@ TEST_CASE("read_model: a callback may throw, ask again and apply", "[replica][re
   read_model model;
   int called = 0;
   model.when(1, [](position_outcome) { throw std::runtime_error{"dropped"}; });
-  model.when(1, [&, mine = std::make_unique<int>(3)](position_outcome) {  // one that can only be moved
-    called += *mine;
+  struct only_moved {
+    only_moved() = default;
+    only_moved(only_moved&&) = default;
+    int value = 3;
+  };
+  model.when(1, [&, mine = only_moved{}](position_outcome) {
+    called += mine.value;
     model.when(2, [&](position_outcome how) {
       called += 10;
       CHECK(how == position_outcome::reached);
