@@ -87,6 +87,7 @@ class connection {
   std::vector<Number> numbers(const std::string& query, const std::vector<std::optional<std::string>>& values) {
     const pq_result rows = database_.exec_params(query, values);
     std::vector<Number> all;
+    all.reserve(static_cast<std::size_t>(rows.rows()));
     for (int row = 0; row < rows.rows(); ++row) all.push_back(static_cast<Number>(number(rows, row, 0)));
     return all;
   }
@@ -117,7 +118,7 @@ class replica_group {
  public:
   /// Some seconds. Why there are none, or nothing.
   std::string start() {
-    const std::string primary = keeper_.ask("start 0");
+    std::string primary = keeper_.ask("start 0");
     if (primary.starts_with("skipped: ")) return primary;
     conninfo_.push_back(primary.substr(3));
     for (std::size_t i = 1; i <= replicas; ++i) {
@@ -148,6 +149,7 @@ class replica_group {
                          array(given.follows, [](const auto& f) { return std::to_string(f.followee); })});
     primary.exec("analyze");
     std::vector<std::unique_ptr<server>> members;
+    members.reserve(conninfo_.size());
     for (const std::string& each : conninfo_) members.push_back(std::make_unique<server>(each));
     const auto written = members.front()->progress().position;
     for (const auto& each : members) {
@@ -167,6 +169,7 @@ class databases {
 
   databases() {
     std::vector<std::future<std::string>> starting;
+    starting.reserve(groups_.size());
     for (auto& group : groups_) {
       starting.push_back(std::async(std::launch::async, [&group] { return group.start(); }));
     }

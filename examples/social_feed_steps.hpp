@@ -96,10 +96,10 @@ class steps {
     measure("5 + shards", timelines, servers);
   }
 
-  std::vector<set_of_servers> start(banyan::shard_id count) {
+  std::vector<set_of_servers> start(banyan::shard_id shard_count) {
     std::vector<content> contents;
-    for (banyan::shard_id each = 0; each < count; ++each) {
-      contents.push_back(part_of(begin_, router::numbered(count), each));
+    for (banyan::shard_id each = 0; each < shard_count; ++each) {
+      contents.push_back(part_of(begin_, router::numbered(shard_count), each));
     }
     std::vector<set_of_servers> started;
     for (auto& members : databases_.start(contents)) {
