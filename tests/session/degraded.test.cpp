@@ -434,7 +434,7 @@ TEST_CASE("session_store: on_failure is told what failed and why, once for each 
   CHECK(sessions.save(*s, start) == away);
   REQUIRE(told.size() == 4);
   CHECK(told[3].operation == session_operation::put);
-  CHECK(std::string{name(told[3].operation)} == "put");
+  CHECK(std::string{to_string(told[3].operation)} == "put");
   // The breaker refuses: nothing was asked, nothing failed.
   CHECK(sessions.save(*s, start) == away);
   CHECK(told.size() == 4);
