@@ -10,6 +10,7 @@
 #include <banyan/session/session_backend.hpp>
 #include <banyan/session/session_codec.hpp>
 #include <banyan/session/session_errc.hpp>
+#include <banyan/session/session_failure.hpp>
 #include <banyan/session/session_id.hpp>
 #include <banyan/session/session_options.hpp>
 #include <banyan/session/session_record.hpp>

@@ -13,6 +13,7 @@ TEST_CASE("redis_session_backend: skipped, this build has no hiredis") { SUCCEED
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -141,7 +142,17 @@ TEST_CASE("redis_session_backend: a server that is killed or hangs is unavailabl
   if (server() == nullptr) return;
   machine m;
   backend hasty{m.pool, {.prefix = "test:", .timeout = 30ms}};
-  store sessions{hasty, {.stale_for = 1h, .breaker = std::nullopt}};
+  int told = 0;
+  int why = 0;
+  store sessions{hasty,
+                 {.stale_for = 1h, .breaker = std::nullopt, .on_failure = [&](const banyan::session_failure& failure) {
+                    ++told;
+                    try {
+                      if (failure.thrown != nullptr) std::rethrow_exception(failure.thrown);
+                    } catch (const banyan::redis_error&) {
+                      ++why;
+                    }
+                  }}};
   const auto again = [](auto ask) {
     auto answer = ask();
     while (!answer && answer.error() == session_errc::unavailable) answer = ask();
@@ -166,6 +177,8 @@ TEST_CASE("redis_session_backend: a server that is killed or hangs is unavailabl
   CHECK(sessions.load(cookie) == unexpected{session_errc::not_found});
   server()->start();
   CHECK(again([&] { return sessions.create("y"); }));
+  CHECK(told >= 3);
+  CHECK(why == told);  // too late, cut off, or not to be reached: it says which
 }
 
 TEST_CASE("redis_session_backend: options out of their range are refused by name") {

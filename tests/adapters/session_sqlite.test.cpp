@@ -20,6 +20,7 @@ TEST_CASE("sqlite_session_backend: skipped, this build has no SQLite") { SUCCEED
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
@@ -207,7 +208,17 @@ TEST_CASE("sqlite_session_backend: what a killed process was told is saved is th
 TEST_CASE("sqlite_session_backend: while another holds the file, changes are unavailable and loads go on") {
   const scratch_file file;
   backend kept{file.path, {.busy_timeout = 20ms}};
-  store sessions{kept, {.breaker = std::nullopt}};
+  std::string why;
+  store sessions{kept, {.breaker = std::nullopt, .on_failure = [&](const banyan::session_failure& failure) {
+                          why = "not said";
+                          if (failure.thrown != nullptr) {
+                            try {
+                              std::rethrow_exception(failure.thrown);
+                            } catch (const banyan::sqlite_error& error) {
+                              why = error.what();
+                            }
+                          }
+                        }}};
   // So short a time may be over before a connection is open.
   const auto again = [](auto ask) {
     auto answer = ask();
@@ -230,6 +241,8 @@ TEST_CASE("sqlite_session_backend: while another holds the file, changes are una
   // Gone altogether: everything is unavailable, nothing throws.
   other.exec("drop table banyan_session");
   CHECK(sessions.load(cookie) == unexpected{session_errc::unavailable});
+  INFO(why);
+  CHECK(why.find("banyan_session") != std::string::npos);  // no such table
   CHECK(sessions.save(*s) == unexpected{session_errc::unavailable});
   CHECK(sessions.create("z") == unexpected{session_errc::unavailable});
 }

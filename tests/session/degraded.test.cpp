@@ -328,7 +328,7 @@ TEST_CASE("session_store: copies age from when they were asked for, whatever the
   outer.away = true;
   steady::advance(60s);
   CHECK(sessions.load(s.id.text(), start + 61s)->stale);
-  CHECK(sessions.load(s.id.text(), start - 1h)->stale);  // set back: a minute is a minute
+  CHECK(sessions.load(s.id.text(), start - 1h)->stale);          // set back: a minute is a minute
   CHECK(sessions.load(s.id.text(), start + 61s + 1ms) == away);  // the machine slept, and its steady clock with it
   steady::advance(1ms);
   for (const auto now : {start - 24h, start, start + 1s, start + 61s}) CHECK(sessions.load(s.id.text(), now) == away);
@@ -382,8 +382,7 @@ TEST_CASE("session_store: the breaker stops asking, and finds out when the backe
 TEST_CASE("session_store: a call that is slow by the steady clock counts for the breaker") {
   backend inner;
   failing outer{inner};
-  store sessions{outer,
-                 {.breaker = banyan::circuit_breaker_options{.slow_after = 10ms, .window = 2, .min_calls = 2}}};
+  store sessions{outer, {.breaker = banyan::circuit_breaker_options{.slow_after = 10ms, .window = 2, .min_calls = 2}}};
   const std::string cookie{sessions.create("x", start)->id.text()};
   outer.before_answer = [] { steady::advance(10ms); };
   CHECK(sessions.load(cookie, start));
@@ -435,7 +434,7 @@ TEST_CASE("session_store: on_failure is told what failed and why, once for each 
   CHECK(sessions.save(*s, start) == away);
   REQUIRE(told.size() == 4);
   CHECK(told[3].operation == session_operation::put);
-  CHECK(std::string{name(told[3].operation)} == "put");
+  CHECK(std::string{to_string(told[3].operation)} == "put");
   // The breaker refuses: nothing was asked, nothing failed.
   CHECK(sessions.save(*s, start) == away);
   CHECK(told.size() == 4);

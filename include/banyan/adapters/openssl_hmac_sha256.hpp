@@ -18,8 +18,8 @@
 
 namespace banyan {
 
-/// A key of HMAC-SHA-256. The key's bytes are wiped when it dies. One that was moved from has no key, and signs nothing.
-/// Thread-safe for `sign`; nothing here takes a lock of this library.
+/// A key of HMAC-SHA-256. The key's bytes are wiped when it dies. One that was moved from has no key, and signs
+/// nothing. Thread-safe for `sign`; nothing here takes a lock of this library.
 ///
 /// Source: RFC 2104, FIPS 180-4; test vectors of RFC 4231.
 class openssl_hmac_sha256 {

@@ -52,8 +52,8 @@ struct sqlite_session_backend_options {
 /// `purge` removes more.
 ///
 /// Thread-safe; blocks for connections and the file's lock, up to `busy_timeout` each. What SQLite has to complain of
-/// is thrown (`sqlite_error`), which `session_store` takes as `unavailable` and tells `on_failure`; a full disk is `full`. After fork, the
-/// child must make its own. Not on a network file system, where locks do not hold.
+/// is thrown (`sqlite_error`), which `session_store` takes as `unavailable` and tells `on_failure`; a full disk is
+/// `full`. After fork, the child must make its own. Not on a network file system, where locks do not hold.
 class sqlite_session_backend {
  public:
   /// Throws `sqlite_error`, `std::invalid_argument`, also for databases in memory, which connections cannot share.

@@ -37,20 +37,21 @@ class memory_session_backend {
       : entries_{{.capacity = checked(options).capacity}} {}
 
   [[nodiscard]] expected<session_record, session_errc> get(const session_id& id, session_time now) {
-    expected<session_record, session_errc> found = unexpected{session_errc::not_found};
-    entries_.visit(id, [&](const entry& there) {
-      if (there.expires > now)
-        found = there.record();
+    expected<session_record, session_errc> found{std::in_place};
+    bool there = false;
+    entries_.visit(id, [&](const entry& kept) {
+      there = kept.expires > now;
+      if (there) kept.read(*found);
     });
+    if (!there) found = unexpected{session_errc::not_found};
     return found;
   }
 
   expected<void, session_errc> put(const session_id& id, const session_record& record, std::uint64_t expected_version,
                                    session_time now) {
-    const entry fresh{record};
     return change(id, expected_version, now, [&](const entry* old) {
-      std::optional<entry> next{fresh};
-      if (old != nullptr && fresh.state == session_state::live) next->expires = std::max(old->expires, fresh.expires);
+      std::optional<entry> next{record};
+      if (old != nullptr && record.state == session_state::live) next->expires = std::max(old->expires, record.expires);
       return next;
     });
   }
@@ -90,7 +91,13 @@ class memory_session_backend {
           state{of.state} {
       of.data.copy(data.get(), size);
     }
-    [[nodiscard]] session_record record() const { return {{data.get(), size}, version, created, expires, state}; }
+    void read(session_record& to) const {
+      to.data = std::string(data.get(), size);
+      to.version = version;
+      to.created = created;
+      to.expires = expires;
+      to.state = state;
+    }
 
     std::shared_ptr<char[]> data;
     std::size_t size;

@@ -40,13 +40,9 @@ concept session_backend = requires(Backend& backend, const session_id& id, const
 namespace detail {
 
 template <class Backend>
-inline constexpr bool never_away = [] {
-  if constexpr (requires { Backend::never_away; }) {
-    return Backend::never_away;
-  } else {
-    return false;
-  }
-}();
+inline constexpr bool never_away = false;
+template <class Backend>
+requires(Backend::never_away) inline constexpr bool never_away<Backend> = true;
 
 }  // namespace detail
 

@@ -8,7 +8,7 @@ namespace banyan {
 /// What a `session_backend` was asked for.
 enum class session_operation : std::uint8_t { get, put, touch, erase };
 
-[[nodiscard]] constexpr const char* name(session_operation operation) noexcept {
+[[nodiscard]] constexpr const char* to_string(session_operation operation) noexcept {
   switch (operation) {
     case session_operation::get:
       return "get";

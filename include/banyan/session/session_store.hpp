@@ -54,8 +54,8 @@ namespace banyan {
 /// and `destroy` twice, a load once more when it renews, and once more for an id that was given up a moment ago; for
 /// the rest it is lock-free, O(bytes). Throws what the codec throws, `std::bad_alloc`, and, where an id is made, what
 /// `system_random` throws; with the backend as it was, except that a session may be left under an id that nobody has
-/// heard of, until it expires. Expiry is judged by the caller's `now`: an older one takes nothing away. Breaker and stale
-/// copies go by `Steady`, as `Clock` may be set back.
+/// heard of, until it expires. Expiry is judged by the caller's `now`: an older one takes nothing away. Breaker and
+/// stale copies go by `Steady`, as `Clock` may be set back.
 ///
 /// Sources: OWASP Session Management Cheat Sheet, for what ids, renewal and lifetimes have to be; optimistic
 /// concurrency control, H. Kung, J. Robinson, ACM TODS 6(2), 1981.
@@ -79,12 +79,11 @@ class session_store {
   /// A new session, under a new id. `too_large`, `full`, `unavailable`.
   [[nodiscard]] result create(Session value, time_point now = Clock::now()) {
     const session_time time = detail::to_session_time(now);
-    expected<std::string, session_errc> bytes = encoded(value);
-    if (!bytes) return unexpected{bytes.error()};
-    stored made{session_id::make(), std::move(value), 1, time, renewed(time, time)};
-    if (status kept = backend_.put(made.id, record_of(made, *std::move(bytes)), 0, now); !kept)
-      return unexpected{kept.error()};
-    return made;
+    const new_record record = encoded(value, 1, time, renewed(time, time));
+    if (!record) return unexpected{record.error()};
+    const session_id id = session_id::make();
+    if (status kept = backend_.put(id, *record, 0, time); !kept) return unexpected{kept.error()};
+    return stored{id, std::move(value), record->version, record->created, record->expires};
   }
 
   /// The session that a client's cookie names; its expiry moves on, if that is due. `not_found`, `corrupt`,
@@ -98,17 +97,11 @@ class session_store {
   /// that it can be changed and saved again. `conflict`, `not_found`, `too_large`, `full`, `corrupt`, `unavailable`: it
   /// is as it was.
   [[nodiscard]] status save(stored& session, time_point now = Clock::now()) {
-    expected<std::string, session_errc> bytes = encoded(session.value);
-    if (!bytes) return unexpected{bytes.error()};
     const session_time time = detail::to_session_time(now);
-    if (!may_change(session, time)) return unexpected{session_errc::not_found};
-    if (session.version == last_session_version) return unexpected{session_errc::corrupt};
-    session_record record = record_of(session, *std::move(bytes));
-    record.version = session.version + 1;
-    record.expires = std::max(session.expires, renewed(session.created, time));
-    const session_time expires = record.expires;
-    status kept = backend_.put(session.id, std::move(record), session.version, now);
-    if (kept) keep(session, expires);
+    const new_record record = successor(session, session.created, time);
+    if (!record) return unexpected{record.error()};
+    status kept = backend_.put(session.id, *record, session.version, time);
+    if (kept) keep(session, *record);
     return kept;
   }
 
@@ -136,7 +129,7 @@ class session_store {
     const session_time time = detail::to_session_time(now);
     if (!may_change(session, time)) return unexpected{session_errc::not_found};
     const session_time expires = std::max(session.expires, renewed(session.created, time));
-    const status moved = backend_.touch(session.id, session.version, expires, now);
+    const status moved = backend_.touch(session.id, session.version, expires, time);
     if (moved) session.expires = expires;
     return moved;
   }
@@ -150,49 +143,44 @@ class session_store {
       invalid_option("rotate_options.grace", how.grace.count(), "must be from 0 to session_options.ttl");
     }
     const session_time time = detail::to_session_time(now);
-    expected<std::string, session_errc> bytes = encoded(session.value);
-    if (!bytes) return unexpected{bytes.error()};
-    if (!may_change(session, time)) return unexpected{session_errc::not_found};
-    if (session.version == last_session_version) return unexpected{session_errc::corrupt};
-    session_record record = record_of(session, *std::move(bytes));
-    record.version = session.version + 1;
-    if (how.restart_lifetime) record.created = time;
-    record.expires = std::max(session.expires, renewed(record.created, time));
-    if (record.expires <= time) return unexpected{session_errc::not_found};
+    const new_record record = successor(session, how.restart_lifetime ? time : session.created, time);
+    if (!record) return unexpected{record.error()};
+    if (record->expires <= time) return unexpected{session_errc::not_found};
     const session_id fresh = session_id::make();
-    const session_time created = record.created;
-    const session_time expires = record.expires;
-    session_record moved{
-        .version = record.version, .created = created, .expires = time + how.grace, .state = session_state::moved};
     // The new one first: a crash in between leaves the old session, and one that nobody can name.
-    if (status kept = backend_.put(fresh, std::move(record), 0, now); !kept) return kept;
+    if (status kept = backend_.put(fresh, *record, 0, time); !kept) return kept;
+    session_record moved{.version = record->version,
+                         .created = record->created,
+                         .expires = time + how.grace,
+                         .state = session_state::moved};
     // Without a grace it leads nowhere, also for a server whose clock is behind and to which it has not expired yet.
     if (how.grace.count() > 0) moved.data = fresh.text();
-    if (status given_up = backend_.put(session.id, std::move(moved), session.version, now); !given_up) {
+    if (status given_up = backend_.put(session.id, moved, session.version, time); !given_up) {
       // If it is unknown whether the old one is given up, the new one must stay.
-      if (given_up.error() != session_errc::unavailable) (void)backend_.erase(fresh, session.version + 1, now);
+      if (given_up.error() != session_errc::unavailable) (void)backend_.erase(fresh, record->version, time);
       return given_up;
     }
     session.id = fresh;
-    session.created = created;
-    keep(session, expires);
+    keep(session, *record);
     return {};
   }
 
   /// Ends the session. This store does not serve its copy any more, whatever the backend says. `not_found` when there
   /// was none, `unavailable`; `conflict` when it was saved again and again meanwhile.
   [[nodiscard]] status destroy(std::string_view cookie, time_point now = Clock::now()) {
-    const std::optional<session_id> id = session_id::parse(cookie);
-    if (!id) return unexpected{session_errc::not_found};
+    const std::optional<session_id> named = session_id::parse(cookie);
+    if (!named) return unexpected{session_errc::not_found};
+    const session_time time = detail::to_session_time(now);
     status ended = unexpected{session_errc::conflict};
     for (std::size_t attempt = 0; attempt < options_.update_attempts; ++attempt) {
-      const expected<located, session_errc> found = backend_.find(*id, now);
+      session_id id = *named;
+      const auto found = backend_.find(id, time);
       if (!found) {
-        backend_.bury_known(*id);
+        backend_.bury_known(*named);
         return unexpected{found.error()};
       }
-      backend_.bury(found->id);
-      ended = backend_.erase(found->id, found->record.version, now);
+      backend_.bury(id);
+      ended = backend_.erase(id, found->version, time);
       if (ended || ended.error() != session_errc::conflict) break;
     }
     return ended;
@@ -210,47 +198,53 @@ class session_store {
   [[nodiscard]] circuit_state breaker_state() const noexcept { return backend_.state(); }
 
  private:
-  using guarded = detail::guarded_backend<Backend, Clock, Steady>;
-  using located = typename guarded::located;
+  using new_record = expected<session_record, session_errc>;
 
   result read(std::string_view cookie, time_point now, bool renew) {
-    const std::optional<session_id> id = session_id::parse(cookie);
-    if (!id) return unexpected{session_errc::not_found};
+    const std::optional<session_id> named = session_id::parse(cookie);
+    if (!named) return unexpected{session_errc::not_found};
     const session_time time = detail::to_session_time(now);
-    expected<located, session_errc> found = backend_.find(*id, now);
-    const bool away = !found && found.error() == session_errc::unavailable;
-    if (away) found = backend_.find_known(*id, now);
-    if (!found) return unexpected{found.error()};
-    session_record& record = found->record;
+    session_id id = *named;
+    expected<session_record, session_errc> record = backend_.find(id, time);
+    const bool away = !record && record.error() == session_errc::unavailable;
+    if (away) {
+      id = *named;
+      record = backend_.find_known(id, time);
+    }
+    if (!record) return unexpected{record.error()};
     // The longest lifetime may have been shortened since it was stored.
-    record.expires = std::min(record.expires, record.created + options_.max_lifetime);
-    if (record.expires <= time) return unexpected{session_errc::not_found};
+    record->expires = std::min(record->expires, record->created + options_.max_lifetime);
+    if (record->expires <= time) return unexpected{session_errc::not_found};
     if (away) {
       stale_.add();
     } else if (renew) {
-      prolong(*found, now);
+      prolong(id, *record, time);
     }
-    std::optional<Session> value = Codec::decode(std::move(record.data));
+    std::optional<Session> value = Codec::decode(std::move(record->data));
     if (!value) return unexpected{session_errc::corrupt};
-    return stored{found->id, *std::move(value), record.version, record.created, record.expires, away};
+    return result{std::in_place, id, *std::move(value), record->version, record->created, record->expires, away};
   }
 
   // A session that could be loaded is loaded, whatever becomes of this.
-  void prolong(located& found, time_point now) {
-    const session_time time = detail::to_session_time(now);
-    const session_time expires = renewed(found.record.created, time);
-    if (expires - found.record.expires <= options_.renew_after.value_or(options_.ttl / 10)) return;
-    if (backend_.prolong(found, expires, now)) renewals_.add();
+  void prolong(const session_id& id, session_record& found, session_time now) {
+    const session_time expires = renewed(found.created, now);
+    if (expires - found.expires <= options_.renew_after.value_or(options_.ttl / 10)) return;
+    if (backend_.prolong(id, found, expires, now)) renewals_.add();
   }
 
   [[nodiscard]] session_time renewed(session_time created, session_time now) const noexcept {
     return std::min(now + options_.ttl, created + options_.max_lifetime);
   }
 
-  [[nodiscard]] expected<std::string, session_errc> encoded(const Session& value) const {
-    std::string bytes = Codec::encode(value);
-    if (bytes.size() > options_.max_bytes) return unexpected{session_errc::too_large};
-    return bytes;
+  [[nodiscard]] new_record encoded(const Session& value, std::uint64_t version, session_time created,
+                                   session_time expires) const {
+    new_record record{std::in_place};
+    record->data = Codec::encode(value);
+    record->version = version;
+    record->created = created;
+    record->expires = expires;
+    if (record->data.size() > options_.max_bytes) record = unexpected{session_errc::too_large};
+    return record;
   }
 
   // It came from here, and its longest lifetime, which may have been shortened since, is not over.
@@ -259,19 +253,22 @@ class session_store {
            session.created + options_.max_lifetime > now;
   }
 
-  static session_record record_of(const stored& session, std::string&& bytes) {
-    return {
-        .data = std::move(bytes), .version = session.version, .created = session.created, .expires = session.expires};
+  // What is saved in its place.
+  [[nodiscard]] new_record successor(const stored& session, session_time created, session_time now) const {
+    if (!may_change(session, now)) return unexpected{session_errc::not_found};
+    if (session.version == last_session_version) return unexpected{session_errc::corrupt};
+    return encoded(session.value, session.version + 1, created, std::max(session.expires, renewed(created, now)));
   }
 
-  static void keep(stored& session, session_time expires) noexcept {
-    ++session.version;
-    session.expires = expires;
+  static void keep(stored& session, const session_record& record) noexcept {
+    session.version = record.version;
+    session.created = record.created;
+    session.expires = record.expires;
     session.stale = false;
   }
 
   session_options options_;
-  guarded backend_;
+  detail::guarded_backend<Backend, Steady> backend_;
   striped_counter<> renewals_;
   striped_counter<> stale_;
 };

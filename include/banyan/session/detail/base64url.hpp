@@ -27,6 +27,20 @@ inline constexpr std::array<std::uint8_t, 256> base64url_values = [] {
   return base64url_values[static_cast<unsigned char>(c)];
 }
 
+/// Whether eight letters are all of the alphabet: a byte of the sums below has its high bit set where a letter is
+/// within a range. A byte with that bit of its own is none, and what it carries into its neighbour does not matter
+/// then.
+[[nodiscard]] constexpr bool all_base64url(std::uint64_t letters) noexcept {
+  constexpr std::uint64_t each = 0x0101010101010101U;
+  constexpr std::uint64_t high = each * 0x80U;
+  const auto within = [](std::uint64_t word, std::uint8_t first, std::uint8_t last) {
+    return (word + each * (0x80U - first)) & ~(word + each * (0x7fU - last));
+  };
+  const std::uint64_t good = within(letters | each * 0x20U, 'a', 'z') | within(letters, '0', '9') |
+                             within(letters, '-', '-') | within(letters, '_', '_');
+  return (good & ~letters & high) == high;
+}
+
 /// Letters for so many bytes.
 [[nodiscard]] constexpr std::size_t base64url_length(std::size_t bytes) noexcept {
   return bytes / 3 * 4 + (bytes % 3 == 0 ? 0 : bytes % 3 + 1);

@@ -23,18 +23,13 @@
 namespace banyan::detail {
 
 /// A backend behind a breaker, and what this process remembers of it. Of what it throws only `std::bad_alloc` gets out,
-/// which says nothing of the backend; the rest is `unavailable`. `Clock` is what sessions expire by; the breaker and the
-/// age of what is remembered go by `Steady`, which nobody sets.
-template <class Backend, class Clock, class Steady>
+/// which says nothing of the backend; the rest is `unavailable`. The breaker and the age of what is remembered go by
+/// `Steady`, which nobody sets.
+template <class Backend, class Steady>
 class guarded_backend {
  public:
-  using time_point = typename Clock::time_point;
   using status = expected<void, session_errc>;
-
-  struct located {
-    session_id id;
-    session_record record;
-  };
+  using found_record = expected<session_record, session_errc>;
 
   /// The options must outlive it.
   guarded_backend(Backend& backend, const session_options& options) : backend_{&backend}, options_{&options} {
@@ -43,22 +38,21 @@ class guarded_backend {
     if (options.stale_for.count() > 0) recent_.emplace(options.stale_capacity, options.stale_for);
   }
 
-  /// The live record that an id leads to, and its id.
-  expected<located, session_errc> find(const session_id& id, time_point now) {
+  /// The live record that an id leads to. Then `id` is the one that it goes by.
+  found_record find(session_id& id, session_time now) {
     return follow(id, [&](const session_id& at) { return get(at, now); });
   }
 
   /// The same by what is remembered.
-  expected<located, session_errc> find_known(const session_id& id, time_point now) {
+  found_record find_known(session_id& id, session_time now) {
     if (!recent_) return unexpected{session_errc::unavailable};
     const recent_sessions::moment at_most = moment(now, steady_now());
     return follow(id, [&](const session_id& at) { return recent_->get(at, at_most); });
   }
 
-  status put(const session_id& id, const session_record& record, std::uint64_t version, time_point now) {
+  status put(const session_id& id, const session_record& record, std::uint64_t version, session_time now) {
     const auto asked = steady_now();
-    const status kept =
-        ask(session_operation::put, asked, [&] { return backend_->put(id, record, version, to_session_time(now)); });
+    const status kept = ask(session_operation::put, asked, [&] { return backend_->put(id, record, version, now); });
     if (kept) {
       remember(id, record, now, asked);
     } else if (kept.error() == session_errc::not_found) {
@@ -69,22 +63,21 @@ class guarded_backend {
     return kept;
   }
 
-  status touch(const session_id& id, std::uint64_t version, session_time expires, time_point now) {
+  status touch(const session_id& id, std::uint64_t version, session_time expires, session_time now) {
     return touch(id, version, expires, now, steady_now());
   }
 
   /// Touches what was just found, which then has the new expiry. Whether it did.
-  bool prolong(located& found, session_time expires, time_point now) {
+  bool prolong(const session_id& id, session_record& found, session_time expires, session_time now) {
     const auto asked = steady_now();
-    if (!touch(found.id, found.record.version, expires, now, asked)) return false;
-    found.record.expires = expires;
-    remember(found.id, found.record, now, asked);
+    if (!touch(id, found.version, expires, now, asked)) return false;
+    found.expires = expires;
+    remember(id, found, now, asked);
     return true;
   }
 
-  status erase(const session_id& id, std::uint64_t version, time_point now) {
-    return ask(session_operation::erase, steady_now(),
-               [&] { return backend_->erase(id, version, to_session_time(now)); });
+  status erase(const session_id& id, std::uint64_t version, session_time now) {
+    return ask(session_operation::erase, steady_now(), [&] { return backend_->erase(id, version, now); });
   }
 
   /// It is not to be served from memory again.
@@ -92,10 +85,9 @@ class guarded_backend {
     if (recent_) recent_->bury(id);
   }
   /// Also what it leads to, as far as is remembered, whatever the time.
-  void bury_known(const session_id& id) {
+  void bury_known(session_id id) {
     if (!recent_) return;
-    const expected<located, session_errc> known = follow(id, [&](const session_id& at) { return recent_->last(at); });
-    if (known) recent_->bury(known->id);
+    if (follow(id, [&](const session_id& at) { return recent_->last(at); })) recent_->bury(id);
   }
 
   [[nodiscard]] circuit_state state() const noexcept { return breaker_ ? breaker_->state() : circuit_state::closed; }
@@ -119,30 +111,30 @@ class guarded_backend {
   // Read only where somebody needs it.
   [[nodiscard]] steady_point steady_now() const { return breaker_ || recent_ ? Steady::now() : steady_point{}; }
 
-  static recent_sessions::moment moment(time_point now, steady_point steady) {
-    return {to_session_time(now), std::chrono::duration_cast<std::chrono::nanoseconds>(steady.time_since_epoch())};
+  static recent_sessions::moment moment(session_time now, steady_point steady) {
+    return {now, std::chrono::duration_cast<std::chrono::nanoseconds>(steady.time_since_epoch())};
   }
 
   template <class Get>
-  static expected<located, session_errc> follow(session_id id, Get look) {
-    for (int moves = 0; moves <= most_moves; ++moves) {
-      expected<session_record, session_errc> found = look(id);
-      if (!found) return unexpected{found.error()};
-      if (found->state == session_state::live) {
-        if (!plausible(*found)) return unexpected{session_errc::corrupt};
-        return located{id, *std::move(found)};
+  static found_record follow(session_id& id, Get look) {
+    found_record found = look(id);
+    for (int moves = 0; found && found->state == session_state::moved; ++moves) {
+      if (found->data.empty() || moves == most_moves) {
+        found = unexpected{session_errc::not_found};
+      } else if (const std::optional<session_id> next = session_id::parse(found->data)) {
+        id = *next;
+        found = look(id);
+      } else {
+        found = unexpected{session_errc::corrupt};
       }
-      if (found->data.empty()) break;
-      const std::optional<session_id> next = session_id::parse(found->data);
-      if (!next) return unexpected{session_errc::corrupt};
-      id = *next;
     }
-    return unexpected{session_errc::not_found};
+    if (found && !plausible(*found)) found = unexpected{session_errc::corrupt};
+    return found;
   }
 
-  expected<session_record, session_errc> get(const session_id& id, time_point now) {
+  found_record get(const session_id& id, session_time now) {
     const auto asked = steady_now();
-    auto found = ask(session_operation::get, asked, [&] { return backend_->get(id, to_session_time(now)); });
+    auto found = ask(session_operation::get, asked, [&] { return backend_->get(id, now); });
     if (found) {
       remember(id, *found, now, asked);
     } else if (found.error() == session_errc::not_found) {
@@ -151,23 +143,24 @@ class guarded_backend {
     return found;
   }
 
-  status touch(const session_id& id, std::uint64_t version, session_time expires, time_point now, steady_point asked) {
-    const status moved = ask(session_operation::touch, asked,
-                             [&] { return backend_->touch(id, version, expires, to_session_time(now)); });
+  status touch(const session_id& id, std::uint64_t version, session_time expires, session_time now,
+               steady_point asked) {
+    const status moved =
+        ask(session_operation::touch, asked, [&] { return backend_->touch(id, version, expires, now); });
     if (!moved && moved.error() == session_errc::not_found) forget(id, now);
     return moved;
   }
 
   // The backend has it: that this copy finds no memory undoes nothing.
-  void remember(const session_id& id, const session_record& record, time_point now, steady_point asked) noexcept {
+  void remember(const session_id& id, const session_record& record, session_time now, steady_point asked) noexcept {
     if (!recent_) return;
     const bool kept = !caught([&] { recent_->remember(id, record, moment(now, asked)); });
     // An older copy may be of what was given up by this record.
     if (!kept) (void)caught([&] { recent_->drop(id); });
   }
 
-  void forget(const session_id& id, time_point now) {
-    if (recent_) recent_->forget(id, to_session_time(now));
+  void forget(const session_id& id, session_time now) {
+    if (recent_) recent_->forget(id, now);
   }
 
   // Returned from within: what is assigned in a try block may be lost with GCC 12 when the block throws.
@@ -213,7 +206,8 @@ class guarded_backend {
   }
 
   void tell(const session_failure& failure) const noexcept {
-    if (options_->on_failure) (void)caught([&] { options_->on_failure(failure); });  // documented: what it throws is lost
+    if (options_->on_failure)
+      (void)caught([&] { options_->on_failure(failure); });  // documented: what it throws is lost
   }
 
   Backend* backend_;
