@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "support/catch.hpp"
+#include "support/seed.hpp"
 
 namespace {
 
@@ -55,6 +56,23 @@ TEST_CASE("crc32 and crc16 give their check values", "[hashing][crc]") {
   static_assert(banyan::crc16("123456789") == 0x31C3U);
   static_assert(banyan::crc16("") == 0);
   CHECK(banyan::crc32(std::string(3, '\xff')) == 0xFFFFFF00U);
+}
+
+TEST_CASE("crc16 takes several bytes at a time as it takes bits", "[hashing][crc]") {
+  const std::uint64_t seed = banyan::testing::derived_seed("crc16");
+  CAPTURE(seed);
+  banyan::testing::random_source random{seed};
+  std::string text;
+  std::uint32_t rest = 0;
+  for (int size = 0; size < 100; ++size) {
+    REQUIRE(banyan::crc16(text) == rest);
+    const auto byte = static_cast<unsigned char>(random());
+    text += static_cast<char>(byte);
+    for (int bit = 7; bit >= 0; --bit) {
+      const bool carry = ((rest >> 15) ^ (std::uint32_t{byte} >> bit)) % 2 == 1;
+      rest = ((rest << 1) ^ (carry ? 0x1021U : 0U)) & 0xffffU;
+    }
+  }
 }
 
 // Hashes of keys {}, {0}, {0, 1}, ... with seeds 256, 255, ...; of all of them one more, with seed 0.

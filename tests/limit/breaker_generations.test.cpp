@@ -4,18 +4,15 @@
 
 #include <chrono>
 
+#include "breaker_calls.hpp"
 #include "given_time.hpp"
 #include "support/catch.hpp"
 
 namespace {
 
-using namespace std::chrono_literals;
+using namespace banyan::testing::given_times;
 using banyan::circuit_state;
-using banyan::testing::after;
-using banyan::testing::given_clock;
-using banyan::testing::start;
-using breaker = banyan::circuit_breaker<given_clock>;
-
+using banyan::testing::breaker;
 void fail(breaker& b, int calls, std::chrono::nanoseconds at) {
   for (int i = 0; i < calls; ++i) {
     if (auto permit = b.try_acquire(after(at))) permit.failed(0ns, after(at));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "at_once.hpp"
+#include "breaker_calls.hpp"
 #include "given_time.hpp"
 #include "refusal.hpp"
 #include "support/catch.hpp"
@@ -19,26 +20,11 @@
 
 namespace {
 
-using namespace std::chrono_literals;
+using namespace banyan::testing::given_times;
 using banyan::circuit_state;
-using banyan::testing::after;
-using banyan::testing::given_clock;
+using banyan::testing::breaker;
+using banyan::testing::call;
 using banyan::testing::refused_field;
-using banyan::testing::start;
-using banyan::testing::time_point;
-using std::chrono::nanoseconds;
-
-using breaker = banyan::circuit_breaker<given_clock>;
-
-void call(breaker& b, bool ok, nanoseconds at, nanoseconds latency = 0ns) {
-  auto permit = b.try_acquire(after(at));
-  REQUIRE(permit);
-  if (ok) {
-    permit.succeeded(latency, after(at));
-  } else {
-    permit.failed(latency, after(at));
-  }
-}
 
 TEST_CASE("the example of the documentation compiles: breaker", "[limit][circuit_breaker]") {
   banyan::circuit_breaker b{{.failure_rate = 0.5, .window = 100, .open_for = 60s, .probes = 10}};

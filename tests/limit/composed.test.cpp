@@ -24,13 +24,8 @@
 
 namespace {
 
-using namespace std::chrono_literals;
-using banyan::testing::after;
-using banyan::testing::given_clock;
+using namespace banyan::testing::given_times;
 using banyan::testing::refused_field;
-using banyan::testing::start;
-using banyan::testing::time_point;
-using std::chrono::nanoseconds;
 
 using bucket = banyan::token_bucket<given_clock>;
 using sharded = banyan::sharded_token_bucket<given_clock>;

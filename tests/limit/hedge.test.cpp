@@ -14,6 +14,7 @@
 #include <banyan/limit/detail/product_limit.hpp>
 #include <banyan/limit/detail/slotted_counts.hpp>
 
+#include "given_time.hpp"
 #include "refusal.hpp"
 #include "support/catch.hpp"
 #include "support/interleavings.hpp"
@@ -22,17 +23,10 @@
 
 namespace {
 
-using namespace std::chrono_literals;
+using namespace banyan::testing::given_times;
 using banyan::testing::refused_field;
-using std::chrono::nanoseconds;
 
-struct hedge_tests;
-using manual = banyan::basic_manual_clock<hedge_tests>;
-using hedge = banyan::basic_hedge<manual>;
-using time_point = manual::time_point;
-
-constexpr time_point start{1'000'000h};
-constexpr time_point after(nanoseconds elapsed) { return start + elapsed; }
+using hedge = banyan::basic_hedge<given_clock>;
 
 TEST_CASE("hedge: no delay before enough is known, then the percentile", "[limit][hedge]") {
   hedge h{{.percentile = 0.9, .min_samples = 100}, start};

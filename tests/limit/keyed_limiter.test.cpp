@@ -26,13 +26,8 @@
 
 namespace {
 
-using namespace std::chrono_literals;
-using banyan::testing::after;
-using banyan::testing::given_clock;
+using namespace banyan::testing::given_times;
 using banyan::testing::refused_field;
-using banyan::testing::start;
-using banyan::testing::time_point;
-using std::chrono::nanoseconds;
 
 using numbered = banyan::keyed_limiter<std::uint64_t, banyan::token_bucket<given_clock>>;
 

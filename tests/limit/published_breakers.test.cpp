@@ -10,29 +10,20 @@
 #include <utility>
 #include <vector>
 
+#include "breaker_calls.hpp"
 #include "given_time.hpp"
 #include "support/catch.hpp"
 #include "support/seed.hpp"
 
 namespace {
 
-using namespace std::chrono_literals;
+using namespace banyan::testing::given_times;
 using banyan::circuit_state;
-using banyan::testing::after;
-using banyan::testing::given_clock;
-using banyan::testing::start;
-using std::chrono::nanoseconds;
-
-using breaker = banyan::circuit_breaker<given_clock>;
+using banyan::testing::breaker;
+using banyan::testing::call;
 
 constexpr banyan::detail::call_outcome good{false, false};
 constexpr banyan::detail::call_outcome bad{true, false};
-
-void call(breaker& b, bool ok, nanoseconds at, nanoseconds latency = 0ns) {
-  auto permit = b.try_acquire(after(at));
-  REQUIRE(permit);
-  ok ? permit.succeeded(latency, after(at)) : permit.failed(latency, after(at));
-}
 
 void check(const banyan::detail::outcome_counts& counts, std::uint32_t calls, std::uint32_t failed,
            std::uint32_t slow = 0) {

@@ -22,13 +22,8 @@
 
 namespace {
 
-using namespace std::chrono_literals;
-using banyan::testing::after;
-using banyan::testing::given_clock;
+using namespace banyan::testing::given_times;
 using banyan::testing::refused_field;
-using banyan::testing::start;
-using banyan::testing::time_point;
-using std::chrono::nanoseconds;
 
 using budget = banyan::basic_retry_budget<given_clock>;
 

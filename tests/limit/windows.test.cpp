@@ -24,13 +24,8 @@
 
 namespace {
 
-using namespace std::chrono_literals;
-using banyan::testing::after;
-using banyan::testing::given_clock;
+using namespace banyan::testing::given_times;
 using banyan::testing::refused_field;
-using banyan::testing::start;
-using banyan::testing::time_point;
-using std::chrono::nanoseconds;
 
 using fixed = banyan::fixed_window<given_clock>;
 using counter = banyan::sliding_window_counter<given_clock>;
