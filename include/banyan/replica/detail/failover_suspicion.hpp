@@ -44,7 +44,7 @@ class failover_suspicion {
         steps.change();
       }
     }
-    steps.wake_at(probe_at_);
+    steps.wake_after_now(probe_at_);
   }
   void answered(std::int64_t now, bool failed) { failures_.record(now, failed); }
 
