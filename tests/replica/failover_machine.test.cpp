@@ -438,6 +438,7 @@ TEST_CASE("failover_machine: an action that hangs is not begun again, and its la
   std::int64_t now = 0;
   for (; machine.phase() == failover_phase::watching && now < 100 * second; now += 10 * ms) {
     machine.advance(now);
+    REQUIRE(machine.next_event() > now);  // nobody looks again and again meanwhile
     for (const auto& o : machine.take_orders()) REQUIRE(o.action != failover_action::probe);
   }
   CHECK(machine.phase() == failover_phase::fencing);  // the hanging one failed again and again

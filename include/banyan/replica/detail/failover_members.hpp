@@ -61,6 +61,17 @@ class failover_members {
     return std::none_of(members_.begin(), members_.end(), [](const failover_member& each) { return each.to_follow; });
   }
 
+  /// The first that has all of a log, of one history: another one may be longer and have other things in it. Null: none
+  /// yet, or not the `only` one, if there is to be one.
+  template <class Busy>
+  [[nodiscard]] const failover_member* caught_up(const failover_position& goal, endpoint_id only, Busy busy) const {
+    const auto at = std::find_if(members_.begin(), members_.end(), [&](const failover_member& each) {
+      return (!only || each.id == only) && each.position && !each.to_follow && each.position->history == goal.history &&
+             *each.position >= goal && !busy(each.id);
+    });
+    return at != members_.end() ? &*at : nullptr;
+  }
+
   /// The most advanced one. Of n replicas of which k acknowledge each write, any n - k + 1 include one that has the
   /// last acknowledged write: so many have to answer, and only one that has as much as any may be it. Where nobody
   /// acknowledges, one that could not be promoted is passed over for one that is behind it.
