@@ -21,7 +21,10 @@ namespace banyan {
 
 namespace detail {
 struct pick_access;
-}
+
+/// Which of 1 to 32 candidates have what is needed: bit i is that of `indexes[i]`.
+using fit_function = std::uint32_t(const void* needs, const std::uint32_t* indexes, std::uint32_t count) noexcept;
+}  // namespace detail
 
 /// An endpoint that may be picked.
 class candidate {
@@ -61,11 +64,28 @@ class pick_context {
   /// start, draining just now.
   [[nodiscard]] std::uint32_t attempt() const noexcept { return attempt_; }
 
-  [[nodiscard]] bool refused(std::uint32_t index) const noexcept {
+  /// Whether only some have what the request needs: a read that asks for a position, say. A policy that goes by
+  /// `refused` then chooses among these as it would if there were no others; the choice of one that does not is
+  /// refused.
+  [[nodiscard]] bool selective() const noexcept { return fit_ != nullptr; }
+
+  /// Nobody is refused.
+  [[nodiscard]] bool open() const noexcept { return attempt_ == 0 && fit_ == nullptr; }
+
+  /// Not to be named: was refused before in this pick, or has not what the request needs. O(attempt).
+  [[nodiscard]] bool refused(std::uint32_t index) const noexcept { return welcome({&index, 1}) == 0; }
+
+  /// Of 1 to 32 indexes, those that are not refused: bit i is that of `indexes[i]`. Better than one by one: no branch
+  /// depends on who it is, which could not be predicted. O(indexes * attempt).
+  [[nodiscard]] std::uint32_t welcome(std::span<const std::uint32_t> indexes) const noexcept {
+    const auto count = static_cast<std::uint32_t>(indexes.size());
+    std::uint32_t all = fit_ == nullptr ? ~std::uint32_t{0} >> (32 - count) : fit_(needs_, indexes.data(), count);
     for (std::uint32_t i = 0; i < attempt_; ++i) {
-      if (refused_[i] == index) return true;
+      for (std::uint32_t k = 0; k < count; ++k) {
+        if (refused_[i] == indexes[k]) all &= ~(std::uint32_t{1} << k);
+      }
     }
-    return false;
+    return all;
   }
 
   /// 64 random bits. A `std::uniform_random_bit_generator`, as far as `random_below` and `random_unit` ask.
@@ -119,6 +139,8 @@ class pick_context {
   std::uint32_t cycles_ = 0;
   std::int64_t now_ = 0;
   std::int64_t (*read_clock_)();
+  detail::fit_function* fit_ = nullptr;
+  const void* needs_ = nullptr;
   bool clock_read_ = false;
   std::array<std::uint32_t, max_attempts> refused_;  // the first `attempt_` are set
 };
@@ -142,6 +164,11 @@ struct pick_access {
     context.now_ = now;
     context.clock_read_ = true;
   }
+  /// Who has not what is needed is refused, as far as the policy asks. `needs` is of the group that is asked.
+  static void set_needs(pick_context& context, fit_function& fit, const void* needs) noexcept {
+    context.fit_ = &fit;
+    context.needs_ = needs;
+  }
   static std::uint32_t stripe(const pick_context& context) noexcept { return context.stripe_; }
   /// False when the policy need not be asked again.
   static bool refuse(pick_context& context, std::uint32_t choice) noexcept {
@@ -156,11 +183,11 @@ struct pick_access {
 ///
 /// * `build(candidates)` makes what `choose` needs from the members that may be picked, ordered by id, at least one.
 ///   Called by the writer that changes the membership; it may take its time and may throw, which cancels the change.
-/// * `choose(table, candidates, context)` returns an index into `candidates`, or `pick_context::none`. It must not
-///   throw, lock or wait. When its choice is refused it is asked again.
+/// * `choose(table, candidates, context)` returns an index into `candidates`, best of one that is not
+///   `context.refused(index)`, or `pick_context::none`. It must not throw, lock or wait. When its choice is refused it
+///   is asked again.
 /// * `held(table, candidates, context)`, if it is there, tells the index of the candidate that the request is bound to,
-/// or
-///   `none`: asked group by group where the candidates are in several, before one is drawn.
+///   or `none`: asked group by group where the candidates are in several, before one is drawn.
 /// * `settled(candidate, context)`, if it is there, hears of the choice that was taken.
 template <class P>
 concept balance_policy = requires(P& policy, std::span<const candidate> candidates, const typename P::table& table,

@@ -10,6 +10,7 @@
 
 #include <banyan/balance/balance_policy.hpp>
 #include <banyan/balance/balancer_options.hpp>
+#include <banyan/balance/detail/pick_attempt.hpp>
 #include <banyan/balance/detail/traffic_plan.hpp>
 #include <banyan/balance/pick_request.hpp>
 #include <banyan/cluster/cluster.hpp>
@@ -87,14 +88,10 @@ class balancer final : detail::membership_observer {
 
   static constexpr std::size_t own_sequences = 64;
 
-  struct group {
-    std::vector<candidate> candidates;
-    typename Policy::table table;
-    std::uint64_t up_to;  // sum of the shares up to and with this one, of 2^32
-  };
+  using attempt = detail::pick_attempt<Policy>;
 
   struct layout {
-    std::vector<group> groups;
+    std::vector<detail::pick_group<Policy>> groups;
     std::vector<candidate> spare;
     std::size_t candidates = 0;
     std::shared_ptr<const detail::member_list> members;  // keeps the records alive
@@ -129,11 +126,7 @@ class balancer final : detail::membership_observer {
   template <class SetTime>
   BANYAN_ALWAYS_INLINE token pick_by(const pick_request& request, SetTime set_time) noexcept {
     auto now = layout_.try_read();
-    if (!now) [[unlikely]] {
-      return {};
-    }
-    const std::vector<group>& groups = now->groups;
-    if (groups.empty()) [[unlikely]] {
+    if (!now || now->groups.empty()) [[unlikely]] {
       return {};
     }
     hazard_domain::thread_record& thread = now.thread();
@@ -141,108 +134,30 @@ class balancer final : detail::membership_observer {
     pick_context context = access::make_context(request, sequences_[index < own_sequences ? index : own_sequences],
                                                 terms_->stripe_of(thread), &read_clock);
     set_time(context);
-    const std::size_t first = groups.size() == 1 ? 0 : group_for(groups, context);
-    const group& from = groups[first];
-    const std::uint32_t choice = policy_.choose(from.table, from.candidates, context);
-    if (choice != pick_context::none) [[likely]] {
-      const candidate& one = from.candidates[choice];
-      if (welcome(one, context) && begin(one, thread, context)) [[likely]] {
-        return token_for(one, context);
-      }
+    const attempt trying{policy_, *terms_, slow_start_, thread, context};
+    const std::size_t first = trying.group_for(now->groups);
+    if (const candidate* const one = trying.ask(now->groups[first], [](std::uint32_t) { return true; })) [[likely]] {
+      return detail::token_access::make<T, Clock>(access::record(*one));
     }
-    return pick_another(*now, first, choice, thread, context);
+    return anybody(*now, first, trying);
   }
 
-  // A session's endpoint may be in any group; else one is drawn.
-  std::size_t group_for(const std::vector<group>& groups, pick_context& context) noexcept {
-    if constexpr (requires { policy_.held(groups[0].table, std::span<const candidate>{}, context); }) {
-      for (std::size_t i = 0; i < groups.size(); ++i) {
-        if (policy_.held(groups[i].table, groups[i].candidates, context) != pick_context::none) return i;
-      }
-    }
-    return draw(groups, context);
-  }
-
-  static std::size_t draw(const std::vector<group>& groups, pick_context& context) noexcept {
-    const std::optional<std::uint64_t>& key = context.request().key;
-    const std::uint64_t at = (key ? mix_bits(*key ^ 0x6a09e667f3bcc908U) : context()) >> 32;
-    std::size_t i = 0;
-    while (i + 1 < groups.size() && groups[i].up_to <= at) ++i;
-    return i;
-  }
-
-  // The endpoint is not to be avoided, and lets the request in if it is in slow start.
-  [[nodiscard]] bool welcome(const candidate& one, pick_context& context) const noexcept {
-    const pick_request& request = context.request();
-    if (request.avoid && one.id() == request.avoid) [[unlikely]] {
-      return false;
-    }
-    return !access::may_warm_up(one) || warm_enough(one, context);
-  }
-
-  BANYAN_COLD bool warm_enough(const candidate& one, pick_context& context) const noexcept {
-    const std::int64_t since = access::record(one).warming_since();
-    if (since == detail::endpoint_record::not_warming) return true;
-    const std::chrono::nanoseconds age{context.now() - since};
-    if (age >= slow_start_.window) {
-      access::record(one).end_warm_up(since);
-      return true;
-    }
-    // By key, where there is one: the same keys stay away until the fraction reaches them.
-    const std::optional<std::uint64_t>& key = context.request().key;
-    const std::uint64_t drawn = key ? mix_bits(*key ^ one.name_hash()) : context();
-    return static_cast<double>(drawn >> 11) * 0x1p-53 < slow_start_fraction(age, slow_start_);
-  }
-
-  BANYAN_ALWAYS_INLINE bool begin(const candidate& one, hazard_domain::thread_record& thread,
-                                  pick_context& context) const noexcept {
-    if (detail::endpoint_state::try_begin(access::cells(one), terms_->stripes, access::stripe(context),
-                                          [&] { terms_->domain->meet(thread); })) [[likely]] {
-      return true;
-    }
-    if (detail::endpoint_state::end(access::cells(one), terms_->stripes, access::stripe(context),
-                                    [&] { terms_->domain->meet(thread); }))
-      access::record(one).settle();
-    return false;
-  }
-
-  BANYAN_ALWAYS_INLINE token token_for(const candidate& one, pick_context& context) noexcept {
-    if constexpr (requires { policy_.settled(one, context); }) policy_.settled(one, context);
-    return detail::token_access::make<T, Clock>(access::record(one));
-  }
-
-  // The first choice was refused: ask again, then take whoever there is, first of this group, then of the others, then
-  // of those who are not needed; the one to avoid last.
-  BANYAN_COLD token pick_another(const layout& now, std::size_t first, std::uint32_t choice,
-                                 hazard_domain::thread_record& thread, pick_context& context) noexcept {
-    const group& from = now.groups[first];
-    while (choice != pick_context::none && access::refuse(context, choice)) {
-      choice = policy_.choose(from.table, from.candidates, context);
-      if (choice == pick_context::none) break;
-      const candidate& one = from.candidates[choice];
-      if (welcome(one, context) && begin(one, thread, context)) return token_for(one, context);
-    }
-    const bool settle_for_avoided = context.request().avoid && !options_.avoid_strictly;
+  // Nobody whom the policy named would do: whoever there is, first of this group, then of the others, then of those who
+  // are not needed; the one to avoid last.
+  BANYAN_COLD token anybody(const layout& now, std::size_t first, const attempt& trying) noexcept {
+    const bool settle_for_avoided = trying.context().request().avoid && !options_.avoid_strictly;
     for (const bool avoided : {false, true}) {
       if (avoided && !settle_for_avoided) break;
       for (std::size_t i = 0; i <= now.groups.size(); ++i) {
         const bool spare = i == now.groups.size();
         const auto& all = spare ? now.spare : now.groups[(first + i) % now.groups.size()].candidates;
-        if (const candidate* const one = any_of(all, avoided, thread, context)) return token_for(*one, context);
+        const std::uint32_t place =
+            trying.search(all, [&](std::size_t each) { return trying.avoided(all[each]) == avoided; });
+        if (place != pick_context::none)
+          return detail::token_access::make<T, Clock>(access::record(*trying.settled(all[place])));
       }
     }
     return {};
-  }
-
-  // From a random place on, so that they share what nobody else takes.
-  const candidate* any_of(const std::vector<candidate>& all, bool avoided, hazard_domain::thread_record& thread,
-                          pick_context& context) const noexcept {
-    const std::size_t start = random_below(context, all.size());
-    for (std::size_t k = 0; k < all.size(); ++k) {
-      const candidate& one = all[start + k < all.size() ? start + k : start + k - all.size()];
-      if ((one.id() == context.request().avoid) == avoided && begin(one, thread, context)) return &one;
-    }
-    return nullptr;
   }
 
   Policy policy_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <banyan/balance/balance_policy.hpp>
 #include <banyan/balance/detail/alias_table.hpp>
 #include <banyan/balance/detail/load_bound.hpp>
+#include <banyan/balance/detail/not_refused.hpp>
 #include <banyan/balance/detail/place_nodes.hpp>
 #include <banyan/balance/detail/weighted_draw.hpp>
 #include <banyan/balance/detail/weights.hpp>
@@ -37,7 +39,7 @@ namespace banyan {
 /// `choose` does not allocate and is lock-free: O(1), but for a look-up of O(n) in `rendezvous_affinity`. When the
 /// first is passed over, it goes through the order as far as need be, but through no more than 31 endpoints of more
 /// than 1,024 (of `rendezvous_affinity`: 1 of more than 64); thereafter through places of the key drawn anew, and at
-/// last through all.
+/// last through all. Where only some have what the request needs, through 32 at most each time.
 ///
 /// `Placement` is made of `weighted_hash`es and has `find` and `find_if`, as those in room `hashing`.
 template <class Placement>
@@ -93,12 +95,13 @@ class key_affinity {
     const std::uint64_t key = mix_bits(*wanted);  // keys may be any numbers
     if (made.bound_) {
       made.bound_.tick(candidates, context);
-    } else if (context.attempt() == 0) [[likely]] {
+    } else if (context.open()) [[likely]] {
       return made.placement_.find(key);
     }
     if (context.attempt() == 0) {
       const std::uint32_t first = made.placement_.find(key);
-      if (made.bound_.allows_now(candidates[first], candidates, context)) return first;
+      if (!context.refused(first) && (!made.bound_ || made.bound_.allows_now(candidates[first], candidates, context)))
+        return first;
     }
     return another(made, key, candidates, context);
   }
@@ -108,25 +111,27 @@ class key_affinity {
                                                          std::span<const candidate> candidates,
                                                          pick_context& context) noexcept {
     const auto size = static_cast<std::uint32_t>(candidates.size());
+    const std::uint32_t most = context.selective() && size > detail::most_asked ? detail::most_asked : size;
     const auto fit = [&](std::uint32_t index) noexcept { return !context.refused(index); };
     if (made.bound_) {
       const auto below = [&](std::uint32_t index) noexcept {
         return fit(index) && made.bound_.allows(candidates[index], context);
       };
-      std::uint32_t found = first_of(made.placement_, key, size, below);
+      std::uint32_t found = first_of(made.placement_, key, size, most, below);
       if (found != pick_context::none) return found;
       made.bound_.measure(candidates, context);
-      found = first_of(made.placement_, key, size, below);
+      found = first_of(made.placement_, key, size, most, below);
       if (found != pick_context::none) return found;
     }
-    return first_of(made.placement_, key, size, fit);
+    return first_of(made.placement_, key, size, most, fit);
   }
 
-  // The first in the key's order that is accepted; none if there is none. Does not allocate, so it does not throw.
+  // The first in the key's order that is accepted; none if there is none, or not after so many steps of each kind. Does
+  // not allocate, so it does not throw.
   template <class Accept>
   [[nodiscard]] static std::uint32_t first_of(const Placement& placement, std::uint64_t key, std::uint32_t size,
-                                              Accept accept) noexcept {
-    const std::uint32_t most = detail::asks_without_allocation<Placement>(size);
+                                              std::uint32_t steps, Accept accept) noexcept {
+    const std::uint32_t most = std::min(detail::asks_without_allocation<Placement>(size), steps);
     std::uint32_t asked = 0;
     std::uint32_t found = pick_context::none;
     if (most == 1) {
@@ -140,7 +145,7 @@ class key_affinity {
       found = placement.find(mix_bits(key + i));
       if (accept(found)) return found;
     }
-    for (std::uint32_t left = size; left > 0; --left) {
+    for (std::uint32_t left = steps; left > 0; --left) {
       if (accept(found)) return found;
       found = found + 1 < size ? found + 1 : 0;
     }

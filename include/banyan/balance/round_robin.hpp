@@ -39,8 +39,12 @@ class round_robin {
   [[nodiscard]] std::uint32_t choose(const table&, std::span<const candidate> candidates,
                                      pick_context& context) const noexcept {
     const auto size = static_cast<std::uint32_t>(candidates.size());
-    const std::uint64_t at = shared_ == nullptr ? context.advance(size) : next() % size;
-    return detail::not_refused(static_cast<std::uint32_t>(at), size, context);
+    std::uint32_t at = turn(size, context);
+    if (context.selective()) {
+      // The turn goes by, so that those who have what is needed get the same number of turns.
+      for (std::uint32_t more = detail::most_asked; more > 0 && context.refused(at); --more) at = turn(size, context);
+    }
+    return detail::not_refused(at, size, context);
   }
 
  private:
@@ -48,8 +52,11 @@ class round_robin {
     std::atomic<std::uint64_t> next{0};
   };
 
-  // Relaxed: the number alone matters.
-  [[nodiscard]] std::uint64_t next() const noexcept { return shared_->next.fetch_add(1, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint32_t turn(std::uint32_t size, pick_context& context) const noexcept {
+    if (shared_ == nullptr) return static_cast<std::uint32_t>(context.advance(size));
+    // Relaxed: the number alone matters.
+    return static_cast<std::uint32_t>(shared_->next.fetch_add(1, std::memory_order_relaxed) % size);
+  }
 
   std::unique_ptr<position> shared_;
 };

@@ -77,10 +77,10 @@ class smooth_weighted_round_robin {
   [[nodiscard]] std::uint32_t choose(const table& turns, std::span<const candidate>,
                                      pick_context& context) const noexcept {
     std::uint32_t index = turns.at(context.advance(turns.length()));
-    if (context.attempt() == 0) [[likely]]
+    if (context.open()) [[likely]]
       return index;
     // The turns that follow may be the refused one's as well.
-    for (std::uint32_t more = 4; more > 0 && context.refused(index); --more)
+    for (std::uint32_t more = context.selective() ? detail::most_asked : 4; more > 0 && context.refused(index); --more)
       index = turns.at(context.advance(turns.length()));
     return detail::not_refused(index, turns.size(), context);
   }

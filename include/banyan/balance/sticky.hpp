@@ -82,8 +82,11 @@ class sticky {
     if (context.attempt() == 0) {
       if (const std::optional<std::uint64_t> name = session_of(context)) {
         const std::uint32_t index = made.names_.find(*name);
-        if (index != pick_context::none) return index;
-        if (!context.request().cookie) forget(*name, context);
+        if (index == pick_context::none) {
+          if (!context.request().cookie) forget(*name, context);
+        } else if (!context.refused(index)) {
+          return index;
+        }
       }
     }
     return inner_.choose(made.inner_, candidates, context);

@@ -128,8 +128,8 @@ class replica_set {
     if (!(*one)->progress.report(mine, detail::nanoseconds_of(now), router_.fitness().lag)) return false;
     if (primary) {
       if (news.epoch != 0 && news.position) at->epochs.current().primary_at(*news.position);
-    } else if (mine.has_position) {
-      at->epochs.current().replica_at(mine.position);
+    } else {
+      at->epochs.current().replica_reports(mine, detail::nanoseconds_of(now));
     }
     if (!primary && mine.round_trip != detail::progress_report::nothing) {
       router_.compare_round_trip(*at, **one);

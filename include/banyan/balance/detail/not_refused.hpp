@@ -6,13 +6,15 @@
 
 namespace banyan::detail {
 
-/// `index` of `size`, or the next after it that has not been refused in this pick; none when all have been. O(attempt),
-/// wait-free.
+/// Where only some have what a request needs, a policy that comes to one of the others goes on so many times at most.
+inline constexpr std::uint32_t most_asked = 32;
+
+/// `index` of `size`, or the next after it that is not refused; none when none of the next `most_asked` is. Wait-free.
 [[nodiscard]] inline std::uint32_t not_refused(std::uint32_t index, std::uint32_t size,
                                                const pick_context& context) noexcept {
-  if (context.attempt() == 0) [[likely]]
+  if (context.open()) [[likely]]
     return index;
-  for (std::uint32_t left = context.attempt() < size ? context.attempt() + 1 : size; left > 0; --left) {
+  for (std::uint32_t left = size < most_asked ? size : most_asked; left > 0; --left) {
     if (!context.refused(index)) return index;
     index = index + 1 < size ? index + 1 : 0;
   }

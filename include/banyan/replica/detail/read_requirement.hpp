@@ -49,15 +49,6 @@ struct replica_fitness {
   return a < lowest + b ? lowest : a - b;
 }
 
-/// Whether the replica has what the read asks for and may be read from.
-[[nodiscard]] inline bool has_it(const replica_progress<>& one, const read_requirement& need,
-                                 const replica_fitness& fitness, std::int64_t oldest_report) noexcept {
-  if (one.left_epoch() || need.position > one.position()) return false;
-  if (need.fresh_as_of > one.fresh_as_of()) return false;
-  if (fitness.lag.out_at != lag_limits::none && one.lagging()) return false;
-  return !fitness.timed() || one.reported_at() > oldest_report;
-}
-
 /// What a read with this token asks for. `replica`: what is in `need`; else why it goes nowhere, or to the primary.
 [[nodiscard]] inline read_outcome requirement_of(const consistency_level& level, const consistency_token& session,
                                                  std::uint16_t set, const replica_epochs& epochs, std::int64_t now,

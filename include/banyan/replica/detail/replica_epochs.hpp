@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <banyan/core/cache_line.hpp>
+#include <banyan/replica/detail/replica_progress.hpp>
 
 namespace banyan::detail {
 
@@ -27,24 +28,43 @@ struct replica_epoch {
     begin.compare_exchange_strong(none, position, std::memory_order_relaxed);
   }
 
-  /// A replica has applied `position`. Wait-free: where it cannot be noted in a few steps, anything may have been.
-  void replica_at(std::uint64_t position) noexcept {
-    std::uint64_t seen = furthest_.load(std::memory_order_seq_cst);
-    for (int i = 0; i < 16; ++i) {
-      if (seen >= position) return;
-      if (furthest_.compare_exchange_strong(seen, position, std::memory_order_seq_cst)) return;
-    }
-    furthest_.store(unknown, std::memory_order_seq_cst);
+  /// What a replica reports, as its record takes it: at `at`, before or after that is there.
+  void replica_reports(const progress_report& news, std::int64_t at) noexcept {
+    if (news.has_position) replica_at(news.position);
+    if (news.lag != progress_report::nothing) replica_fresh_as_of(replica_progress<>::as_of(at, news.lag));
   }
+
+  /// A replica has applied `position`. Wait-free.
+  void replica_at(std::uint64_t position) noexcept { raise(furthest_, position); }
+
+  /// A replica has all that was committed until `time`. Wait-free.
+  void replica_fresh_as_of(std::int64_t time) noexcept { raise(freshest_, time | (step - 1)); }
 
   /// No replica has applied more. seq_cst, as in `replica_progress`: one that waits does not miss what it waits for.
   [[nodiscard]] std::uint64_t furthest() const noexcept { return furthest_.load(std::memory_order_seq_cst); }
+
+  /// No replica has anything later. At most 66 microseconds too high, while no report takes back an earlier one.
+  [[nodiscard]] std::int64_t freshest() const noexcept { return freshest_.load(std::memory_order_seq_cst); }
 
   std::uint32_t number;
   std::atomic<std::uint64_t> begin;  // at most; set once
 
  private:
+  static constexpr std::int64_t step = 1 << 16;  // of `freshest_`, nanoseconds: not every report writes it
+
+  // Where it cannot be noted in a few steps, anything may have been.
+  template <class Number>
+  static void raise(std::atomic<Number>& highest, Number to) noexcept {
+    Number seen = highest.load(std::memory_order_seq_cst);
+    for (int i = 0; i < 16; ++i) {
+      if (seen >= to) return;
+      if (highest.compare_exchange_strong(seen, to, std::memory_order_seq_cst)) return;
+    }
+    highest.store(std::numeric_limits<Number>::max(), std::memory_order_seq_cst);
+  }
+
   alignas(cache_line_size) std::atomic<std::uint64_t> furthest_{0};
+  std::atomic<std::int64_t> freshest_{replica_progress<>::never};
 };
 
 /// The epochs that are remembered, the present one last.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <banyan/balance/balance_policy.hpp>
+#include <banyan/balance/detail/pick_attempt.hpp>
 #include <banyan/cluster/detail/member_list.hpp>
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/replica/detail/replica_epochs.hpp>
@@ -76,11 +77,8 @@ class found_replicas {
 
 /// Replicas that share a part of the reads.
 template <class Policy>
-struct replica_group {
-  std::vector<candidate> candidates;
+struct replica_group : pick_group<Policy> {
   std::vector<const replica_record*> records;  // of the candidates, in the same order
-  typename Policy::table table;
-  std::uint64_t up_to = 0;  // sum of the shares up to and with this one, of 2^32
   std::unique_ptr<found_replicas> found = std::make_unique<found_replicas>();
 };
 

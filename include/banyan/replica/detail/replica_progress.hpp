@@ -55,6 +55,11 @@ class alignas(cache_line_size) replica_progress {
   replica_progress(const replica_progress&) = delete;
   replica_progress& operator=(const replica_progress&) = delete;
 
+  /// What a report of that time and lag, which is not negative, says it has.
+  [[nodiscard]] static constexpr std::int64_t as_of(std::int64_t at, std::int64_t lag) noexcept {
+    return at >= never + unit + lag ? at - lag : never + unit;  // no overflow
+  }
+
   /// False when a later report has been here before; then nothing has changed. Of equal times either wins.
   bool report(const progress_report& news, std::int64_t at, const lag_limits& limits) noexcept {
     const bool has_lag = news.lag != progress_report::nothing;
@@ -145,10 +150,9 @@ class alignas(cache_line_size) replica_progress {
 
   [[nodiscard]] static std::int64_t next(std::int64_t old, std::int64_t lag, std::int64_t at,
                                          const lag_limits& limits) noexcept {
-    const std::int64_t as_of = at >= never + unit + lag ? at - lag : never + unit;  // no overflow
     const bool was = (old & lagging_bit) != 0;
     const bool is = lag >= limits.out_at || (was && lag > limits.in_at);
-    return (as_of & ~(unit - 1)) | (is ? lagging_bit : 0) | ((old + 1) & tag_mask);
+    return (as_of(at, lag) & ~(unit - 1)) | (is ? lagging_bit : 0) | ((old + 1) & tag_mask);
   }
 
   // An average may lose one of two samples that come at the same moment.

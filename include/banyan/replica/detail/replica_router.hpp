@@ -80,12 +80,12 @@ class replica_router final : membership_observer {
   BANYAN_ALWAYS_INLINE const candidate* select(const layout& at, hazard_domain::thread_record& thread,
                                                replica_reader& reader, const read_requirement& need,
                                                const pick_request& request, std::int64_t now) noexcept {
-    using selection = replica_selection<Policy>;
     pick_context context =
         pick_access::make_context(request, reader.sequence, terms_->stripe_of(thread), [] { return std::int64_t{0}; });
     pick_access::set_now(context, now);
-    const typename selection::terms given{*terms_, slow_start_, fitness_, farthest(), balance_.avoid_strictly};
-    return selection{given, need, now, thread, reader, context}.pick(at, policy_);
+    const pick_attempt<Policy> trying{policy_, *terms_, slow_start_, thread, context};
+    replica_filter filter{need, fitness_, now, farthest()};
+    return replica_selection<Policy>{trying, filter, reader, balance_.avoid_strictly}.pick(at);
   }
 
   // Reports.
@@ -223,7 +223,10 @@ class replica_router final : membership_observer {
     next.epochs = roles.epochs;
     next.local_epochs = roles.local_epochs;
     next.records = records_of(roles, *members, before);
-    for (const auto& each : next.records) next.epochs.current().replica_at(each->progress.position());
+    for (const auto& each : next.records) {
+      next.epochs.current().replica_at(each->progress.position());
+      next.epochs.current().replica_fresh_as_of(each->progress.fresh_as_of());
+    }
     member_list replicas;
     replicas.zones = members->zones;
     const bool may_warm_up = slow_start_.window.count() > 0;
@@ -248,7 +251,7 @@ class replica_router final : membership_observer {
     for (traffic_share& share : plan.shares) {
       auto records = records_for(share.candidates);
       auto table = policy_.build(std::span<const candidate>{share.candidates});
-      next.groups.push_back({std::move(share.candidates), std::move(records), std::move(table), share.up_to});
+      next.groups.push_back({{std::move(share.candidates), std::move(table), share.up_to}, std::move(records)});
     }
     next.spare_records = records_for(plan.spare);
     next.spare = std::move(plan.spare);

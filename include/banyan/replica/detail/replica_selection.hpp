@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <banyan/balance/balance_policy.hpp>
+#include <banyan/balance/detail/pick_attempt.hpp>
 #include <banyan/balance/detail/thread_sequence.hpp>
 #include <banyan/balance/pick_request.hpp>
 #include <banyan/cluster/pick_token.hpp>
@@ -14,7 +15,7 @@
 #include <banyan/core/detail/attributes.hpp>
 #include <banyan/core/random.hpp>
 #include <banyan/replica/detail/fallback_budget.hpp>
-#include <banyan/replica/detail/read_requirement.hpp>
+#include <banyan/replica/detail/replica_filter.hpp>
 #include <banyan/replica/detail/replica_layout.hpp>
 
 namespace banyan::detail {
@@ -68,209 +69,117 @@ class replica_readers {
   std::atomic<std::uint32_t> started_{0};
 };
 
-/// One read's way through a layout. The policy is asked; when it names nobody who has what is asked for, the less busy
-/// of two that have it is taken: as drawn, else of those that earlier reads have found; at last everybody is asked in
-/// turn.
+/// One read's way through a layout. The policy is asked, which chooses among those that have what is asked for. Where
+/// it finds none of them, since they are few, the less busy of two that earlier reads have found is taken; at last
+/// everybody is asked in turn.
 template <class Policy>
 class replica_selection {
  public:
   using layout = replica_layout<Policy>;
   using group = replica_group<Policy>;
 
-  struct terms {
-    cluster_terms& cluster;
-    const slow_start_options& slow_start;
-    const replica_fitness& fitness;
-    std::int64_t farthest;  // round trip
-    bool avoid_strictly;
-  };
-
-  replica_selection(const terms& given, const read_requirement& need, std::int64_t now,
-                    hazard_domain::thread_record& thread, replica_reader& reader, pick_context& context) noexcept
-      : given_{given},
-        need_{need},
-        oldest_report_{given.fitness.timed() ? time_before(now, given.fitness.timeout) : replica_progress<>::never},
-        thread_{thread},
-        reader_{reader},
-        context_{context} {}
+  replica_selection(const pick_attempt<Policy>& trying, replica_filter& filter, replica_reader& reader,
+                    bool avoid_strictly) noexcept
+      : trying_{trying}, filter_{filter}, reader_{reader}, avoid_strictly_{avoid_strictly} {}
 
   /// The replica, its use counted; null when there is none.
-  [[nodiscard]] BANYAN_ALWAYS_INLINE const candidate* pick(const layout& now, Policy& policy) noexcept {
+  [[nodiscard]] BANYAN_ALWAYS_INLINE const candidate* pick(const layout& now) noexcept {
+    const replica_epoch& epoch = now.epochs.current();
+    if (filter_.nobody_in(epoch)) return nullptr;
     if (now.groups.empty()) return nullptr;
-    const std::size_t first = now.groups.size() == 1 ? 0 : draw(now.groups);
-    const group& from = now.groups[first];
-    // With a key, the policy says who is next; without, it would name those again that have nothing to do, and they
-    // have nothing to do because they have not what is asked for.
-    const bool bound = context_.request().key || context_.request().cookie;
-    for (std::uint32_t left = bound ? tries_with_key : 1;;) {
-      const std::uint32_t choice = policy.choose(from.table, from.candidates, context_);
-      if (choice == pick_context::none) break;
-      const candidate& one = from.candidates[choice];
-      if (qualifies(*from.records[choice]) && welcome(one) && begin(one)) [[likely]] {
-        if constexpr (requires { policy.settled(one, context_); }) policy.settled(one, context_);
-        return &one;
-      }
-      if (--left == 0 || !pick_access::refuse(context_, choice)) break;
+    const std::size_t first = trying_.group_for(now.groups);
+    const bool hopeless = reader_.draws_are_hopeless();
+    if (!hopeless) [[likely]] {
+      if (const candidate* const one = ask(now.groups[first])) return one;
     }
-    if (need_.position > now.epochs.current().furthest()) return nullptr;
-    const candidate* const one = pick_another(now, first);
-    if constexpr (requires { policy.settled(*one, context_); }) {
-      if (one != nullptr) policy.settled(*one, context_);
-    }
-    return one;
+    return pick_another(now, first, hopeless);
   }
 
  private:
-  static constexpr std::uint32_t tries_with_key = 4;
-  static constexpr std::uint32_t draws = 8;
   static constexpr std::uint64_t look_afresh = 64;  // one read of so many goes through all, though others were found
 
-  [[nodiscard]] bool has(const replica_record& one) const noexcept {
-    return has_it(one.progress, need_, given_.fitness, oldest_report_);
-  }
-  [[nodiscard]] bool near(const replica_record& one) const noexcept {
-    return given_.farthest == replica_fitness::none || one.progress.round_trip() <= given_.farthest;
-  }
-  [[nodiscard]] bool qualifies(const replica_record& one) const noexcept { return has(one) && near(one); }
-
-  [[nodiscard]] std::size_t draw(const std::vector<group>& groups) noexcept {
-    const std::optional<std::uint64_t>& key = context_.request().key;
-    const std::uint64_t at = (key ? mix_bits(*key ^ 0x6a09e667f3bcc908U) : context_()) >> 32;
-    std::size_t i = 0;
-    while (i + 1 < groups.size() && groups[i].up_to <= at) ++i;
-    return i;
-  }
-
-  [[nodiscard]] bool avoided(const candidate& one) const noexcept {
-    const endpoint_id avoid = context_.request().avoid;
-    return avoid && one.id() == avoid;
-  }
-
-  // Not to be avoided, and lets the request in if it is in slow start.
-  [[nodiscard]] bool welcome(const candidate& one) const noexcept {
-    if (avoided(one)) [[unlikely]] {
-      return false;
+  struct qualified {
+    const replica_filter& filter;
+    const group& from;
+    BANYAN_ALWAYS_INLINE bool operator()(std::uint32_t place) const noexcept {
+      return filter.qualifies(*from.records[place]);
     }
-    return !pick_access::may_warm_up(one) || warm_enough(one);
+  };
+
+  // The policy may or may not have looked.
+  [[nodiscard]] BANYAN_ALWAYS_INLINE const candidate* ask(const group& from) noexcept {
+    filter_.apply_to(from.records, trying_.context());
+    const candidate* const one = trying_.ask(from, qualified{filter_, from});
+    reader_.drawn(one != nullptr);
+    return one;
   }
 
-  BANYAN_COLD bool warm_enough(const candidate& one) const noexcept {
-    endpoint_record& record = pick_access::record(one);
-    const std::int64_t since = record.warming_since();
-    if (since == endpoint_record::not_warming) return true;
-    const std::chrono::nanoseconds age{context_.now() - since};
-    if (age >= given_.slow_start.window) {
-      record.end_warm_up(since);
-      return true;
-    }
-    const std::optional<std::uint64_t>& key = context_.request().key;
-    const std::uint64_t drawn = key ? mix_bits(*key ^ one.name_hash()) : context_();
-    return static_cast<double>(drawn >> 11) * 0x1p-53 < slow_start_fraction(age, given_.slow_start);
-  }
-
-  BANYAN_ALWAYS_INLINE bool begin(const candidate& one) const noexcept {
-    cluster_terms& common = given_.cluster;
-    const auto meet = [&] { common.domain->meet(thread_); };
-    const std::uint32_t stripe = pick_access::stripe(context_);
-    if (endpoint_state::try_begin(pick_access::cells(one), common.stripes, stripe, meet)) [[likely]] {
-      return true;
-    }
-    if (endpoint_state::end(pick_access::cells(one), common.stripes, stripe, meet)) pick_access::record(one).settle();
-    return false;
-  }
-
-  [[gnu::noinline]] const candidate* pick_another(const layout& now, std::size_t first) noexcept {
-    const std::uint64_t drawn = context_();
+  [[gnu::noinline]] const candidate* pick_another(const layout& now, std::size_t first, bool hopeless) noexcept {
     const group& from = now.groups[first];
+    const std::uint64_t drawn = trying_.context()();
     const bool afresh = drawn % look_afresh == 0;
-    if (afresh || !reader_.draws_are_hopeless()) {
-      const candidate* const one = less_busy_of_drawn(from);
-      reader_.drawn(one != nullptr);
-      if (one != nullptr) return one;
+    // With a key it is the policy that says who is next.
+    const pick_request& request = trying_.context().request();
+    if (hopeless && (afresh || request.key || request.cookie)) {
+      if (const candidate* const one = ask(from)) return one;
     }
     if (!afresh) {
       if (const candidate* const one = less_busy_of_found(from, static_cast<std::uint32_t>(drawn >> 32))) return one;
     }
-    second_best_ = nullptr;
-    third_best_ = nullptr;
     for (std::size_t i = 0; i < now.groups.size(); ++i) {
       const group& each = now.groups[first + i < now.groups.size() ? first + i : first + i - now.groups.size()];
       const std::uint32_t place = search(each.candidates, each.records);
       if (place == pick_context::none) continue;
       each.found->put(static_cast<std::uint32_t>(drawn >> 16), place);
-      return &each.candidates[place];
+      return trying_.settled(each.candidates[place]);
     }
     const std::uint32_t place = search(now.spare, now.spare_records);
-    if (place != pick_context::none) return &now.spare[place];
-    if (second_best_ != nullptr && begin(*second_best_)) return second_best_;
-    if (third_best_ != nullptr && !given_.avoid_strictly && begin(*third_best_)) return third_best_;
+    if (place != pick_context::none) return trying_.settled(now.spare[place]);
+    if (second_best_ != nullptr && trying_.begin(*second_best_)) return trying_.settled(*second_best_);
+    if (third_best_ != nullptr && !avoid_strictly_ && trying_.begin(*third_best_)) return trying_.settled(*third_best_);
     return nullptr;
   }
 
-  // Of two that have it, as far as a few draws find two.
-  const candidate* less_busy_of_drawn(const group& from) noexcept {
-    const auto size = static_cast<std::uint32_t>(from.candidates.size());
-    if (size <= draws) {  // all of them, then, from any place on
-      const auto start = static_cast<std::uint32_t>(((context_() >> 32) * size) >> 32);
-      return less_busy_of(from, size,
-                          [&](std::uint32_t i) noexcept { return start + i < size ? start + i : start + i - size; });
-    }
-    std::uint64_t random = 0;
-    return less_busy_of(from, draws, [&](std::uint32_t i) noexcept {
-      random = i % 2 == 0 ? context_() : random << 32;
-      return static_cast<std::uint32_t>(((random >> 32) * size) >> 32);
-    });
-  }
-
-  // The same of those that were found before.
+  // Of two that still have it.
   const candidate* less_busy_of_found(const group& from, std::uint32_t start) noexcept {
-    return less_busy_of(from, found_replicas::looked_at,
-                        [&](std::uint32_t i) noexcept { return from.found->at(start + i); });
-  }
-
-  template <class Place>
-  const candidate* less_busy_of(const group& from, std::uint32_t count, Place place_of) noexcept {
+    pick_context& context = trying_.context();
     const candidate* one = nullptr;
-    for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint32_t place = place_of(i);
+    for (std::uint32_t i = 0; i < found_replicas::looked_at; ++i) {
+      const std::uint32_t place = from.found->at(start + i);
       if (place >= from.candidates.size()) continue;
       const candidate& other = from.candidates[place];
-      if (&other == one || !qualifies(*from.records[place]) || !welcome(other)) continue;
+      if (&other == one || !filter_.qualifies(*from.records[place]) || !trying_.welcome(other)) continue;
       if (one != nullptr) {
-        const auto of_one = static_cast<float>(context_.in_flight(*one) + 1);
-        const auto of_other = static_cast<float>(context_.in_flight(other) + 1);
+        const auto of_one = static_cast<float>(context.in_flight(*one) + 1);
+        const auto of_other = static_cast<float>(context.in_flight(other) + 1);
         if (of_other * one->weight() < of_one * other.weight()) one = &other;
         break;
       }
       one = &other;
     }
-    return one != nullptr && begin(*one) ? one : nullptr;
+    return one != nullptr && trying_.begin(*one) ? trying_.settled(*one) : nullptr;
   }
 
-  // From a random place on, so that they share what nobody else takes. Notes who would do if nobody is found.
+  // Notes who would do if nobody is found.
   std::uint32_t search(const std::vector<candidate>& all, const std::vector<const replica_record*>& records) noexcept {
-    const std::size_t start = random_below(context_, all.size());
-    for (std::size_t k = 0; k < all.size(); ++k) {
-      const std::size_t place = start + k < all.size() ? start + k : start + k - all.size();
-      if (!has(*records[place])) continue;
-      const candidate& one = all[place];
-      if (avoided(one)) {
-        if (third_best_ == nullptr) third_best_ = &one;
-      } else if (!near(*records[place])) {
-        if (second_best_ == nullptr) second_best_ = &one;
-      } else if (begin(one)) {
-        return static_cast<std::uint32_t>(place);
+    return trying_.search(all, [&](std::size_t place) {
+      if (!filter_.has(*records[place])) return false;
+      if (trying_.avoided(all[place])) {
+        if (third_best_ == nullptr) third_best_ = &all[place];
+        return false;
       }
-    }
-    return pick_context::none;
+      if (!filter_.near(*records[place])) {
+        if (second_best_ == nullptr) second_best_ = &all[place];
+        return false;
+      }
+      return true;
+    });
   }
 
-  const terms& given_;
-  const read_requirement& need_;
-  std::int64_t oldest_report_;
-  hazard_domain::thread_record& thread_;
+  const pick_attempt<Policy>& trying_;
+  replica_filter& filter_;
   replica_reader& reader_;
-  pick_context& context_;
+  bool avoid_strictly_;
   const candidate* second_best_ = nullptr;  // outside the latency window
   const candidate* third_best_ = nullptr;   // to be avoided
 };
