@@ -195,6 +195,12 @@ TEST_CASE("what the own zone can carry stays there") {
   CHECK(about(shares.at(near[0]) + shares.at(near[1]), 8000, 300));
   banyan::balancer<int, any_of_them> elsewhere{web, {}, {.zone = {.zone = "nowhere"}}};
   CHECK(shares_of(elsewhere, 400).size() == 6);
+
+  banyan::balancer<int, any_of_them> too_few{
+      web, {}, {.zone = {.zone = "here", .callers_share = 0.01, .min_local = 3}}};
+  CHECK(shares_of(too_few, 400).size() == 6);
+  web.add(4, {.zone = "here"});
+  CHECK(shares_of(too_few, 400).size() == 3);
 }
 
 TEST_CASE("a subset is the same on every client that has its number, in whatever order endpoints came") {

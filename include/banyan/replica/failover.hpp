@@ -15,6 +15,7 @@
 
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/core/clock.hpp>
+#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/replica/detail/failover_machine.hpp>
 #include <banyan/replica/detail/failover_task.hpp>
@@ -259,7 +260,7 @@ class failover {
       std::int64_t wait = longest.count();
       {
         const std::lock_guard lock{lock_};
-        if (next_ < detail::failover_orders::later(now, wait)) wait = std::max<std::int64_t>(next_ - now, 100'000);
+        if (next_ < detail::add_sat(now, wait)) wait = std::max<std::int64_t>(next_ - now, 100'000);
       }
       if (!stopping_.load(std::memory_order_relaxed))
         mailbox_->events.wait_until(seen, steady_clock::now() + std::chrono::nanoseconds{wait});

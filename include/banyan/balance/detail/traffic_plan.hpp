@@ -66,8 +66,10 @@ inline void add_by_zone(traffic_plan& plan, double share, const std::vector<cons
   }
   const auto local =
       static_cast<std::size_t>(std::find(list.zones->begin(), list.zones->end(), zone.zone) - list.zones->begin());
-  const bool matters = !zone.zone.empty() && members.size() >= zone.min_endpoints && zones > 1 &&
-                       local < capacities.size() && capacities[local] > 0;
+  const auto in_own_zone = static_cast<std::size_t>(
+      std::count_if(members.begin(), members.end(), [&](const member* one) { return one->zone == local; }));
+  const bool matters = !zone.zone.empty() && members.size() >= zone.min_endpoints && zones > 1 && in_own_zone > 0 &&
+                       in_own_zone >= zone.min_local;
 
   // Zones that nobody is in do not count.
   std::vector<traffic_share> parts(1, traffic_share{{}, share});

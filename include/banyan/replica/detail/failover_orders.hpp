@@ -54,9 +54,6 @@ struct failover_answer {
 class failover_orders {
  public:
   static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-  static constexpr std::int64_t later(std::int64_t now, std::int64_t step) noexcept {
-    return now > never - step ? never : now + step;
-  }
 
   /// False when such a one still runs, or one that must not meet it. The number is filled in.
   bool issue(failover_order order, std::int64_t deadline) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/replica/detail/failover_orders.hpp>
 #include <banyan/replica/failover_report.hpp>
 
@@ -29,11 +30,9 @@ class failover_steps {
     now_ = std::max(now_, now);
   }
   [[nodiscard]] std::int64_t now() const noexcept { return now_; }
-  [[nodiscard]] std::int64_t in(nanoseconds step) const noexcept { return failover_orders::later(now_, step.count()); }
+  [[nodiscard]] std::int64_t in(nanoseconds step) const noexcept { return add_sat(now_, step.count()); }
   /// From the beginning of the phase.
-  [[nodiscard]] std::int64_t since(nanoseconds step) const noexcept {
-    return failover_orders::later(since_, step.count());
-  }
+  [[nodiscard]] std::int64_t since(nanoseconds step) const noexcept { return add_sat(since_, step.count()); }
 
   [[nodiscard]] failover_phase phase() const noexcept { return phase_; }
   void enter(failover_phase next) noexcept {

@@ -19,6 +19,7 @@
 #include <banyan/balance/pick_request.hpp>
 #include <banyan/cluster/cluster.hpp>
 #include <banyan/core/cache_line.hpp>
+#include <banyan/core/deadline.hpp>
 #include <banyan/core/detail/signal.hpp>
 #include <banyan/core/published.hpp>
 #include <banyan/replica/detail/read_requirement.hpp>
@@ -119,9 +120,8 @@ class replica_router final : membership_observer {
   /// One read that waits for a report, at most until a deadline.
   class waiting {
    public:
-    waiting(replica_router& router, std::chrono::nanoseconds longest) noexcept : router_{router} {
-      const auto most = steady_clock::time_point::max() - start_;
-      deadline_ = start_ + (longest < most ? std::chrono::duration_cast<steady_clock::duration>(longest) : most);
+    waiting(replica_router& router, std::chrono::nanoseconds longest) noexcept
+        : router_{router}, deadline_{deadline::in(longest, start_).at()} {
       router_.waiting_.fetch_add(1, std::memory_order_seq_cst);  // as in tell_waiters
     }
     waiting(const waiting&) = delete;
