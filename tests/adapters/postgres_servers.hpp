@@ -1,7 +1,7 @@
 #pragma once
 
 #include <banyan/adapters/libpq.hpp>
-#include <banyan/balance/round_robin.hpp>
+#include <banyan/balance/random_choice.hpp>
 #include <banyan/core/clock.hpp>
 #include <banyan/replica/failover_actions.hpp>
 #include <banyan/replica/replica_set.hpp>
@@ -77,7 +77,7 @@ struct database {
   std::size_t server = 0;
   std::shared_ptr<link> monitored = std::make_shared<link>(server);
 };
-using set_type = banyan::replica_set<database, banyan::round_robin>;
+using set_type = banyan::replica_set<database, banyan::random_choice>;
 
 /// In SQL: how far a server's log goes, as a number: what it has applied, or written and flushed. An LSN is a count of
 /// bytes.
