@@ -1,5 +1,7 @@
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <vector>
@@ -138,6 +140,38 @@ TEMPLATE_TEST_CASE("replica_set: shares among half of the replicas are those of 
     }
     CHECK(slow_found * 10 > slow_expected * 8 - 1000);
     CHECK(slow_found * 10 < slow_expected * 12 + 1000);
+  }
+}
+
+// With nothing in flight; whom the refused one stands between must not matter.
+TEMPLATE_TEST_CASE("replica_set: of a few replicas, those that have it share the reads evenly",
+                   "[replica][replica_set][policies]", banyan::power_of_two, banyan::least_connections,
+                   banyan::round_robin) {
+  const std::uint64_t seed = banyan::testing::derived_seed("evenly");
+  CAPTURE(seed);
+  constexpr int reads = 6'000;
+  for (unsigned members = 2; members <= 4; ++members) {
+    for (unsigned able = 1; able < 1U << members; ++able) {
+      CAPTURE(members, able);
+      banyan::replica_set<int, TestType, test_clock> users{half_of<TestType>::options(seed + able)};
+      (void)users.add_primary(-1);
+      int those = 0;
+      for (unsigned i = 0; i < members; ++i) {
+        const bool has = (able >> i & 1U) != 0;
+        users.report(users.add_replica(static_cast<int>(i)), {.position = has ? 10U : 9U}, at{});
+        if (has) ++those;
+      }
+      banyan::consistency_token session;
+      session.read_at(10);
+      std::map<int, int> counts;
+      for (int i = 0; i < reads; ++i) ++counts[*users.read(session, {.consistency = banyan::causal}, at{1s})];
+      CHECK(counts.size() == static_cast<std::size_t>(those));
+      for (const auto& [place, count] : counts) {
+        CAPTURE(place);
+        CHECK((able >> place & 1U) != 0);
+        CHECK(std::abs(count - reads / those) < reads / 25);
+      }
+    }
   }
 }
 

@@ -175,6 +175,8 @@ struct pick_access {
     context.refused_[context.attempt_++] = choice;
     return context.attempt_ < pick_context::max_attempts;
   }
+  /// The policy is asked anew, for other needs.
+  static void forget_refusals(pick_context& context) noexcept { context.attempt_ = 0; }
 };
 
 }  // namespace detail

@@ -125,12 +125,10 @@ class replica_set {
     }
     const bool primary = id == at->primary_id;
     const detail::progress_report mine = detail::progress_of(news, primary);
+    // First, so that no read sees it there and is told that nobody has it.
+    if (!primary) at->epochs.current().replica_reports(mine, detail::nanoseconds_of(now));
     if (!(*one)->progress.report(mine, detail::nanoseconds_of(now), router_.fitness().lag)) return false;
-    if (primary) {
-      if (news.epoch != 0 && news.position) at->epochs.current().primary_at(*news.position);
-    } else {
-      at->epochs.current().replica_reports(mine, detail::nanoseconds_of(now));
-    }
+    if (primary && news.epoch != 0 && news.position) at->epochs.current().primary_at(*news.position);
     if (!primary && mine.round_trip != detail::progress_report::nothing) {
       router_.compare_round_trip(*at, **one);
     }

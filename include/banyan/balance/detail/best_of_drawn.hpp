@@ -104,6 +104,8 @@ class best_of_drawn {
                                                                     Weigh weigh) noexcept {
     indexes drawn;
     std::uint32_t count = 0;
+    // The first two came of it and would not do, which says something of its upper bits. Spread, it says nothing.
+    random *= 0x94d049bb133111ebU;
     if (!context.selective()) {
       count = draw_more(drawn, choices, shares, context);
     } else if (shares.size() <= at_once) {

@@ -65,7 +65,8 @@ template <class Pin>
   if (epoch == 0) epoch = present;
   if (epoch != present) return epoch < present ? quorum_state::impossible : quorum_state::pending;
   const auto has_it = [position](const auto& each) {
-    return !each->progress.left_epoch() && each->progress.position() >= position;
+    const bool has = each->progress.position() >= position;
+    return has && !each->progress.left_epoch();  // in this order: the position is of this epoch
   };
   const auto count = std::count_if(at->records.begin(), at->records.end(), has_it);
   return static_cast<std::size_t>(count) >= needed ? quorum_state::reached : quorum_state::pending;

@@ -28,7 +28,7 @@ struct replica_epoch {
     begin.compare_exchange_strong(none, position, std::memory_order_relaxed);
   }
 
-  /// What a replica reports, as its record takes it: at `at`, before or after that is there.
+  /// What a replica reports, as its record takes it: at `at`, before that is there. It may be refused there.
   void replica_reports(const progress_report& news, std::int64_t at) noexcept {
     if (news.has_position) replica_at(news.position);
     if (news.lag != progress_report::nothing) replica_fresh_as_of(replica_progress<>::as_of(at, news.lag));
@@ -40,10 +40,15 @@ struct replica_epoch {
   /// A replica has all that was committed until `time`. Wait-free.
   void replica_fresh_as_of(std::int64_t time) noexcept { raise(freshest_, time | (step - 1)); }
 
-  /// No replica has applied more. seq_cst, as in `replica_progress`: one that waits does not miss what it waits for.
+  /// One that is a replica now was the primary in this epoch: whatever it has reported, or is reporting, is not in
+  /// `furthest`. Wait-free.
+  void primary_was_demoted() noexcept { furthest_.store(unknown, std::memory_order_seq_cst); }
+
+  /// No replica has reported more. seq_cst, as in `replica_progress`: one that waits does not miss what it waits for.
   [[nodiscard]] std::uint64_t furthest() const noexcept { return furthest_.load(std::memory_order_seq_cst); }
 
-  /// No replica has anything later. At most 66 microseconds too high, while no report takes back an earlier one.
+  /// No replica has reported anything later. At most 66 microseconds too high, while no report takes back an earlier
+  /// one.
   [[nodiscard]] std::int64_t freshest() const noexcept { return freshest_.load(std::memory_order_seq_cst); }
 
   std::uint32_t number;

@@ -34,11 +34,11 @@ class replica_filter {
   /// among many, some of which have it, that could not be predicted.
   [[nodiscard]] BANYAN_ALWAYS_INLINE bool has(const replica_record& one) const noexcept {
     const replica_progress<>& progress = one.progress;
-    unsigned has = static_cast<unsigned>(!progress.left_epoch());
-    has &= static_cast<unsigned>(position_ <= progress.position());
+    unsigned has = static_cast<unsigned>(position_ <= progress.position());
     has &= static_cast<unsigned>(fresh_as_of_ <= progress.fresh_as_of());
     if (!may_lag_) has &= static_cast<unsigned>(!progress.lagging());
     if (timed_) has &= static_cast<unsigned>(progress.reported_at() > reported_after_);
+    has &= static_cast<unsigned>(!progress.left_epoch());  // last: what was read before is of this epoch
     return has != 0;
   }
 
@@ -50,6 +50,9 @@ class replica_filter {
   [[nodiscard]] BANYAN_ALWAYS_INLINE bool qualifies(const replica_record& one) const noexcept {
     return (static_cast<unsigned>(has(one)) & static_cast<unsigned>(near(one))) != 0;
   }
+
+  /// From now on, whoever has it will do, however far.
+  void ignore_window() noexcept { farthest_ = replica_fitness::none; }
 
   /// The policy that is asked next chooses among the candidates with these records.
   void apply_to(const std::vector<const replica_record*>& records, pick_context& context) noexcept {

@@ -227,6 +227,9 @@ class replica_router final : membership_observer {
       next.epochs.current().replica_at(each->progress.position());
       next.epochs.current().replica_fresh_as_of(each->progress.fresh_as_of());
     }
+    const bool same_epoch = before.epochs.present() == roles.epochs.present();
+    if (same_epoch && before.primary_id && before.primary_id != roles.primary)
+      next.epochs.current().primary_was_demoted();
     member_list replicas;
     replicas.zones = members->zones;
     const bool may_warm_up = slow_start_.window.count() > 0;

@@ -70,8 +70,9 @@ class replica_readers {
 };
 
 /// One read's way through a layout. The policy is asked, which chooses among those that have what is asked for. Where
-/// it finds none of them, since they are few, the less busy of two that earlier reads have found is taken; at last
-/// everybody is asked in turn.
+/// it finds none of them, since they are few, the less busy of two that earlier reads have found is taken; then
+/// everybody is asked in turn. When only some outside the latency window have it, the policy chooses among these; at
+/// last comes the one to avoid.
 template <class Policy>
 class replica_selection {
  public:
@@ -126,17 +127,15 @@ class replica_selection {
     if (!afresh) {
       if (const candidate* const one = less_busy_of_found(from, static_cast<std::uint32_t>(drawn >> 32))) return one;
     }
-    for (std::size_t i = 0; i < now.groups.size(); ++i) {
-      const group& each = now.groups[first + i < now.groups.size() ? first + i : first + i - now.groups.size()];
-      const std::uint32_t place = search(each.candidates, each.records);
-      if (place == pick_context::none) continue;
-      each.found->put(static_cast<std::uint32_t>(drawn >> 16), place);
-      return trying_.settled(each.candidates[place]);
+    const auto slot = static_cast<std::uint32_t>(drawn >> 16);
+    if (const candidate* const one = search_all(now, first, slot)) return one;
+    if (outside_window_) {
+      filter_.ignore_window();
+      pick_access::forget_refusals(trying_.context());
+      if (const candidate* const one = trying_.ask(from, qualified{filter_, from})) return one;
+      if (const candidate* const one = search_all(now, first, slot)) return one;
     }
-    const std::uint32_t place = search(now.spare, now.spare_records);
-    if (place != pick_context::none) return trying_.settled(now.spare[place]);
-    if (second_best_ != nullptr && trying_.begin(*second_best_)) return trying_.settled(*second_best_);
-    if (third_best_ != nullptr && !avoid_strictly_ && trying_.begin(*third_best_)) return trying_.settled(*third_best_);
+    if (avoided_ != nullptr && !avoid_strictly_ && trying_.begin(*avoided_)) return trying_.settled(*avoided_);
     return nullptr;
   }
 
@@ -160,19 +159,29 @@ class replica_selection {
     return one != nullptr && trying_.begin(*one) ? trying_.settled(*one) : nullptr;
   }
 
+  const candidate* search_all(const layout& now, std::size_t first, std::uint32_t slot) noexcept {
+    for (std::size_t i = 0; i < now.groups.size(); ++i) {
+      const group& each = now.groups[first + i < now.groups.size() ? first + i : first + i - now.groups.size()];
+      const std::uint32_t place = search(each.candidates, each.records);
+      if (place == pick_context::none) continue;
+      each.found->put(slot, place);
+      return trying_.settled(each.candidates[place]);
+    }
+    const std::uint32_t place = search(now.spare, now.spare_records);
+    return place != pick_context::none ? trying_.settled(now.spare[place]) : nullptr;
+  }
+
   // Notes who would do if nobody is found.
   std::uint32_t search(const std::vector<candidate>& all, const std::vector<const replica_record*>& records) noexcept {
     return trying_.search(all, [&](std::size_t place) {
       if (!filter_.has(*records[place])) return false;
       if (trying_.avoided(all[place])) {
-        if (third_best_ == nullptr) third_best_ = &all[place];
+        avoided_ = &all[place];
         return false;
       }
-      if (!filter_.near(*records[place])) {
-        if (second_best_ == nullptr) second_best_ = &all[place];
-        return false;
-      }
-      return true;
+      if (filter_.near(*records[place])) return true;
+      outside_window_ = true;
+      return false;
     });
   }
 
@@ -180,8 +189,8 @@ class replica_selection {
   replica_filter& filter_;
   replica_reader& reader_;
   bool avoid_strictly_;
-  const candidate* second_best_ = nullptr;  // outside the latency window
-  const candidate* third_best_ = nullptr;   // to be avoided
+  bool outside_window_ = false;         // somebody there has it
+  const candidate* avoided_ = nullptr;  // has it
 };
 
 }  // namespace banyan::detail
