@@ -164,6 +164,31 @@ TEST_CASE("primary_group: without a key to the own zone, then to the others, nev
   CHECK(count([&](endpoint_id id) { return id == eu; }) == 200);
 }
 
+TEST_CASE("primary_group: the own zone suffices, whatever it weighs and however the others are",
+          "[replica][primary_group]") {
+  databases members;
+  group users{members, {.zone = "eu", .seed = banyan::testing::derived_seed("primary group, a light zone")}};
+  const double weight = GENERATE(1.0, 1e-300);
+  const endpoint_id eu = members.add("a", {.weight = weight, .zone = "eu"});
+  std::vector<endpoint_id> us;
+  for (const char* name : {"b", "c", "d", "e"}) us.push_back(members.add(name, {.weight = 0x1p32, .zone = "us"}));
+  const auto all_at_home = [&] {
+    for (int i = 0; i < 200; ++i) {
+      if (users.write().id() != eu) return false;
+    }
+    return true;
+  };
+  CHECK(all_at_home());
+  for (const endpoint_id id : us) {
+    members.set_health(id, health::degraded);
+    CHECK(all_at_home());
+  }
+  members.set_health(eu, health::degraded);
+  CHECK(all_at_home());
+  members.set_health(us[2], health::healthy);
+  CHECK(users.write().id() == us[2]);  // health goes before the zone
+}
+
 TEST_CASE("primary_group: without zones, by the round trips that the picks report", "[replica][primary_group]") {
   databases members;
   group users{members, {.seed = 7}};

@@ -49,11 +49,10 @@ struct waiters_under_test {
     if (wake) take(std::numeric_limits<std::int64_t>::min());
   }
   void take(std::int64_t now) {
-    bool wake = false;
-    for (auto* each = waiters.take(now, wake); each != nullptr;) {
-      auto& one = static_cast<waiter&>(*each);
-      each = each->next;
-      ++one.told;
+    for (bool again = true; again; now = std::numeric_limits<std::int64_t>::min()) {
+      auto taken = waiters.take(now);
+      while (auto* const each = taken.due.take_first()) ++static_cast<waiter&>(*each).told;
+      again = taken.again;
     }
   }
   // A thread that notes its position at the gate, and leaves.
@@ -80,6 +79,18 @@ struct waiters_under_test {
   waiter a{0, unused};
   waiter b{0, unused};
   waiter c{0, unused};
+};
+
+// Tells when something is taken out of it.
+std::function<void()> taken_from;
+template <class T>
+struct noted_atomic : std::atomic<T> {
+  using std::atomic<T>::atomic;
+  T exchange(T value, std::memory_order order) {
+    const T old = std::atomic<T>::exchange(value, order);
+    if (taken_from) taken_from();
+    return old;
+  }
 };
 
 void explore(unsigned preemptions, const std::function<std::vector<std::function<void()>>(waiters_under_test&)>& make,
@@ -148,6 +159,72 @@ TEST_CASE("read_model: a callback may throw, ask again and apply", "[replica][re
   CHECK(model.applied(1));
   CHECK(called == 1113);
   CHECK(model.position() == 2);
+}
+
+TEST_CASE("read_model: callbacks that set off the next ones do not stand on each other", "[replica][read_model]") {
+  constexpr std::uint64_t last = 300'000;  // far more than fit on a stack
+  const bool applies = GENERATE(false, true);
+  CAPTURE(applies);
+  read_model model;
+  std::uint64_t told = 0;
+  bool inside = false;
+  bool nested = false;
+  const std::function<void(std::uint64_t)> follow = [&](std::uint64_t position) {
+    model.when(position, [&, position](position_outcome) {
+      nested = nested || inside;
+      inside = true;
+      ++told;
+      if (position < last) follow(position + 1);
+      if (applies) model.applied(position + 1);
+      inside = false;
+    });
+  };
+  SECTION("asked for before") {
+    follow(1);
+    model.applied(applies ? 1 : last);
+  }
+  SECTION("asked for when it is there") {
+    model.applied(applies ? 1 : last);
+    follow(1);
+  }
+  SECTION("left over for the end") {
+    read_model other{last};
+    model.applied(last);
+    other.when(1, [&](position_outcome) { follow(1); });  // inside a callback of another: at once
+    CHECK(told == last);
+  }
+  CHECK(told == last);
+  CHECK_FALSE(nested);
+}
+
+TEST_CASE("position_waiters: who is taken is not kept while others advance", "[replica][read_model]") {
+  // Each time the waiters are taken, the position goes one further: a projection as fast as the walk over them.
+  constexpr std::uint64_t last = 50;
+  noted_atomic<std::uint32_t> turns{0};
+  banyan::detail::position_gate<noted_atomic> gate{turns};
+  banyan::detail::position_waiters<noted_atomic> waiters{gate};
+  std::vector<banyan::detail::position_waiter> all(last);
+  bool wake = false;
+  for (std::uint64_t i = 0; i < last; ++i) {
+    all[i].target = i + 1;
+    REQUIRE_FALSE(waiters.add(all[i], wake));
+  }
+  int walks = 0;
+  taken_from = [&] {
+    ++walks;
+    gate.advance(gate.position() + 1, wake);
+  };
+  std::size_t told = 0;
+  for (bool again = true; again;) {
+    walks = 0;
+    auto taken = waiters.take(0);
+    CHECK(walks <= 2);
+    while (taken.due.take_first() != nullptr) ++told;
+    again = taken.again;
+  }
+  taken_from = nullptr;
+  CHECK(told == last);
+  CHECK(waiters.empty());
 }
 
 TEST_CASE("read_model: a callback that finds no memory is not called", "[replica][read_model]") {

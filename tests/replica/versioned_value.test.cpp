@@ -259,4 +259,50 @@ TEST_CASE("versioned_value: from the network", "[replica][versioned]") {
   CHECK_FALSE(value::from_parts(a.version(), {{.value = 1, .node = 1, .write = 0}}));
   CHECK_FALSE(value::from_parts(a.version(), {{.value = 1, .node = 9, .write = 1}}));
   CHECK_FALSE(value::from_parts(a.version(), {{1, 1, 1}, {2, 1, 1}}));
+  // What its node has replaced since: taken in, two copies that have met would differ for good.
+  REQUIRE(a.write(3, 1));
+  CHECK_FALSE(value::from_parts(a.version(), {{.value = 1, .node = 1, .write = 1}}));
+  CHECK(value::from_parts(a.version(), parts(a)));
+}
+
+TEST_CASE("versioned_value: one that was moved from is not written yet", "[replica][versioned]") {
+  using value = versioned_value<int, 4>;
+  value a;
+  value b;
+  REQUIRE(a.write(1, 1));
+  REQUIRE(b.write(2, 2));
+  REQUIRE(b.merge(a));
+  const value kept = std::move(b);
+  CHECK(b.empty());
+  CHECK(b.version() == value::version_type{});
+  REQUIRE(a.merge(b));  // as if it had seen the write of `a` replaced, and had nothing in its place
+  REQUIRE(a.siblings().size() == 1);
+  CHECK(a.siblings()[0].value == 1);
+  b = std::move(a);
+  CHECK(a.empty());
+  CHECK(a.version() == value::version_type{});
+  CHECK(b.siblings().size() == 1);
+  b = kept;
+  CHECK(b.siblings().size() == 2);
+  value& itself = b;
+  b = itself;
+  REQUIRE(b.merge(itself));
+  CHECK(b.siblings().size() == 2);
+  CHECK(b.version() == kept.version());
+}
+
+TEST_CASE("versioned_value: an assignment that throws changes nothing", "[replica][versioned]") {
+  using banyan::testing::tracked;
+  versioned_value<tracked> a;
+  versioned_value<tracked> b;
+  REQUIRE(a.write(tracked{1}, 1));
+  REQUIRE(b.write(tracked{2}, 2));
+  const auto version = a.version();
+  {
+    const banyan::testing::throw_at fault{banyan::testing::fault_kind::copy, 1};
+    CHECK_THROWS_AS(a = b, banyan::testing::injected_fault);
+  }
+  CHECK(a.version() == version);
+  REQUIRE(a.siblings().size() == 1);
+  CHECK(a.siblings()[0].value == tracked{1});
 }

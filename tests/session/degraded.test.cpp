@@ -236,7 +236,7 @@ TEST_CASE("session_store: what has ended is not served from memory") {
 
   outer.away = true;
   CHECK(sessions.load(expired.id.text(), start + 30s - 1ms)->stale);
-  CHECK(sessions.load(expired.id.text(), start + 30s) == missing);
+  CHECK(sessions.load(expired.id.text(), start + 30s) == away);  // or prolonged by another server
   CHECK(sessions.load(destroyed.id.text(), start) == missing);
   CHECK(sessions.destroy(destroyed_away.id.text(), start) == away);
   CHECK(sessions.load(destroyed_away.id.text(), start) == missing);
@@ -249,6 +249,50 @@ TEST_CASE("session_store: what has ended is not served from memory") {
   // By an id of before too.
   CHECK(sessions.destroy(before.text(), start) == away);
   CHECK(sessions.load(graced.id.text(), start) == missing);
+}
+
+TEST_CASE("session_store: a copy whose time is over says nothing of the session, which another may have prolonged") {
+  backend inner;
+  failing outer{inner};
+  const banyan::session_options options{
+      .ttl = 30s, .max_lifetime = 50s, .renew_after = 0s, .stale_for = 60s, .breaker = std::nullopt};
+  store sessions{outer, options};
+  store elsewhere{outer, options};
+  const auto s = sessions.create("x", start);
+  const std::string cookie{s->id.text()};
+  REQUIRE(elsewhere.load(cookie, start + 20s)->expires == banyan::detail::to_session_time(start + 50s));
+  outer.away = true;
+  CHECK(sessions.load(cookie, start + 29s)->stale);
+  CHECK(sessions.load(cookie, start + 30s) == away);  // not to be taken for logged out
+  CHECK(sessions.load(cookie, start + 49s) == away);
+  CHECK(elsewhere.load(cookie, start + 49s)->stale);
+  CHECK(sessions.load(cookie, start + 50s) == missing);  // its longest lifetime nobody prolongs
+  CHECK(elsewhere.load(cookie, start + 50s) == missing);
+}
+
+TEST_CASE("session_store: a touch counts for the copy too") {
+  backend inner;
+  failing outer{inner};
+  store sessions{outer, {.ttl = 30s, .stale_for = 25s, .breaker = std::nullopt}};
+  auto s = sessions.create("x", start);
+  auto untouched = sessions.create("y", start);
+  steady::advance(20s);
+  REQUIRE(sessions.touch(*s, start + 20s));
+  auto old = *untouched;
+  REQUIRE(sessions.save(*untouched, start + 20s));
+  old.version = 1;
+  CHECK(sessions.touch(old, start + 21s) == unexpected{session_errc::conflict});
+  outer.away = true;
+  steady::advance(20s);
+  const auto stale = sessions.load(s->id.text(), start + 40s);
+  REQUIRE(stale);
+  CHECK(stale->stale);
+  CHECK(stale->expires == banyan::detail::to_session_time(start + 50s));
+  CHECK(sessions.destroy(s->id.text(), start + 40s) == away);
+  outer.away = false;
+  REQUIRE(sessions.touch(*s, start + 41s));
+  outer.away = true;
+  CHECK(sessions.load(s->id.text(), start + 41s) == missing);  // what was buried stays so
 }
 
 TEST_CASE("session_store: a load that was under way does not bring back what this process has seen to be gone") {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include <banyan/balance/balance_policy.hpp>
@@ -24,14 +25,16 @@ namespace banyan {
 ///     if (auto w = users.write({.key = banyan::hash_of(name)})) w->exec("update ...");   // no conflict
 ///     auto r = users.read();                                     // the nearest: what it happens to have
 ///
-/// **Without a key**: the nearest that is fit. Those of the caller's own zone, and only if none of them is fit, the
-/// others; among these by the policy, so with `peak_ewma` by the round trips that the picks report. Two who write the
-/// same thing at two primaries are in conflict: see `last_writer_wins` and `versioned_value`.
+/// **Without a key**: the nearest that is fit. Of the first priority in which one is healthy (when none is in any, the
+/// first in which one is degraded) those of the caller's own zone, and only if none of them is that fit, the others;
+/// among these by the policy, so with `peak_ewma` by the round trips that the picks report. Two who write the same
+/// thing at two primaries are in conflict: see `last_writer_wins` and `versioned_value`.
 ///
-/// **With a key**: its home, by rendezvous hashing over the names and weights of all members, fit or not. So a home
-/// does not move because it is away (unhealthy, ejected, draining, to be avoided); a member that comes, goes or changes
-/// its weight moves the keys that it gains or loses, and no others. While its home is away, a write to a key goes
-/// nowhere, or as the options say to the next in the key's order; a read goes to the next. The pick's `outcome` tells.
+/// **With a key**: its home, by rendezvous hashing over the names and weights of all members that have a weight, fit or
+/// not. So a home does not move because it is away (unhealthy, ejected, draining, to be avoided); a member that comes,
+/// goes or changes its weight moves the keys that it gains or loses, and no others. While its home is away, a write to
+/// a key goes nowhere, or as the options say to the next in the key's order; a read goes to the next. The pick's
+/// `outcome` tells.
 ///
 /// **What a key promises**: with `home_fallback::refuse`, all writes to it by callers that know the same members meet
 /// at one primary, and a read whose outcome is `home` sees all of them. With the session's own number as the key, that
@@ -81,7 +84,8 @@ class primary_group {
     return request.key ? at_home(request, true) : made_of(nearest_.pick(request, now));
   }
 
-  /// The key's home, away or not; none when there are no members. O(members), lock-free.
+  /// The key's home, away or not; none when no member has a weight. O(members), lock-free. Throws `std::bad_alloc`, for
+  /// a thread's first use of the hazard domain.
   [[nodiscard]] endpoint_id home(std::uint64_t key) const { return homes_.home(key); }
 
  private:
@@ -90,7 +94,9 @@ class primary_group {
     how.priorities.panic_threshold = 0;  // a write is not tried on those who are known to be away
     how.zone.zone = options.zone;
     how.zone.min_endpoints = 1;
-    how.zone.callers_share = 1e-9;  // so small that the own zone suffices, whatever it has
+    // One healthy primary suffices, and the own zone, whatever it weighs.
+    how.priorities.overprovisioning = std::numeric_limits<double>::max();
+    how.zone.callers_share = std::numeric_limits<double>::min();
     how.seed = options.seed;
     return how;
   }

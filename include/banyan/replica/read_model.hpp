@@ -42,7 +42,11 @@ class read_model {
   read_model& operator=(const read_model&) = delete;
   /// With no thread waiting. Callbacks that wait are told `closed`.
   ~read_model() {
-    while (detail::position_waiter* const all = waiters_.take_all()) tell(all, position_outcome::closed);
+    telling mine{*this, position_outcome::closed};
+    while (!waiters_.empty()) {
+      mine.due.put_last(waiters_.take_all());
+      finish(mine);
+    }
   }
 
   /// Everything up to `position` is in. False, and no change, when that was known. Lock-free, apart from the callbacks
@@ -112,6 +116,10 @@ class read_model {
   /// told `closed`, and must not destroy it; what it throws is dropped. What takes long it had better hand to an
   /// executor.
   ///
+  /// What becomes due inside a callback of this model, because that one asks, applies or expires, is called on its
+  /// thread after it has returned. So one may ask for the next position, a million times over, and not stand on the
+  /// stack of those before; and must not wait for another.
+  ///
   /// Called in the order in which they came by when one thread asks and applies. A thread that is stopped keeps back
   /// the callbacks it was about to call.
   ///
@@ -120,13 +128,20 @@ class read_model {
   template <class F>
   requires std::invocable<F&, position_outcome>
   void when(std::uint64_t position, F callback, steady_clock::time_point until = steady_clock::time_point::max()) {
-    if (has(position)) {
+    telling* const outer = telling::of(*this);
+    if (outer == nullptr && has(position)) {
+      telling mine{*this};
       (void)detail::caught([&] { callback(position_outcome::reached); });
+      finish(mine);
       return;
     }
     auto one = std::make_unique<callback_of<F>>(std::move(callback));
     one->target = position;
     one->until = until.time_since_epoch().count();
+    if (outer != nullptr && has(position)) {
+      outer->due.put_last(*one.release());
+      return;
+    }
     bool wake = false;
     const bool look = waiters_.add(*one.release(), wake);
     if (wake) turn_.notify_all();
@@ -166,18 +181,56 @@ class read_model {
     F function;
   };
 
+  // A thread that calls callbacks of a model, and what its callbacks leave it to do.
+  struct telling {
+    explicit telling(const read_model& given, position_outcome not_reached = position_outcome::timed_out) noexcept
+        : model{&given}, otherwise{not_reached}, outer{std::exchange(innermost, this)} {}
+    telling(const telling&) = delete;
+    telling& operator=(const telling&) = delete;
+    ~telling() { innermost = outer; }
+
+    // Of this thread; null when it calls none of that model.
+    static telling* of(const read_model& model) noexcept {
+      telling* each = innermost;
+      while (each != nullptr && each->model != &model) each = each->outer;
+      return each;
+    }
+
+    const read_model* model;
+    position_outcome otherwise;
+    detail::position_chain due{};  // in its hands
+    bool again = false;            // to look for more
+    telling* outer;
+
+    static inline constinit thread_local telling* innermost = nullptr;
+  };
+
   void tell_those_due(std::int64_t now) noexcept {
-    bool wake = false;
-    detail::position_waiter* const due = waiters_.take(now, wake);
-    if (wake) turn_.notify_all();
-    tell(due, position_outcome::timed_out);
+    if (telling* const outer = telling::of(*this)) {
+      take(*outer, now);
+    } else {
+      telling mine{*this};
+      take(mine, now);
+      finish(mine);
+    }
   }
 
-  void tell(detail::position_waiter* due, position_outcome otherwise) noexcept {
-    while (due != nullptr) {
-      const std::unique_ptr<callback_base> one{static_cast<callback_base*>(std::exchange(due, due->next))};
-      const position_outcome how = has(one->target) ? position_outcome::reached : otherwise;
-      (void)detail::caught([&] { one->call(how); });
+  void take(telling& by, std::int64_t now) noexcept {
+    const auto taken = waiters_.take(now);
+    if (taken.wake) turn_.notify_all();
+    by.due.put_last(taken.due);
+    by.again = by.again || taken.again;
+  }
+
+  void finish(telling& mine) noexcept {
+    for (;;) {
+      while (detail::position_waiter* const due = mine.due.take_first()) {
+        const std::unique_ptr<callback_base> one{static_cast<callback_base*>(due)};
+        const position_outcome how = has(one->target) ? position_outcome::reached : mine.otherwise;
+        (void)detail::caught([&] { one->call(how); });
+      }
+      if (!std::exchange(mine.again, false)) return;
+      take(mine, never_over);
     }
   }
 

@@ -77,19 +77,23 @@ class version_vector {
 
   /// All that either has seen. False, and no change, when these are too many nodes.
   constexpr bool merge(const version_vector& other) noexcept {
-    std::size_t more = 0;
-    for (const entry& each : other.entries()) {
-      if (!is_at(place(each.node), each.node)) ++more;
-    }
-    if (more > Capacity - size_) return false;
-    for (const entry& each : other.entries()) {
-      const std::size_t at = place(each.node);
-      if (is_at(at, each.node)) {
-        entries_[at].writes = std::max(entries_[at].writes, each.writes);
+    version_vector all;
+    std::size_t i = 0;
+    std::size_t j = 0;
+    while (i < size_ || j < other.size_) {
+      if (all.size_ == Capacity) return false;
+      entry& next = all.entries_[all.size_++];
+      if (j == other.size_ || (i < size_ && entries_[i].node < other.entries_[j].node)) {
+        next = entries_[i++];
+      } else if (i == size_ || other.entries_[j].node < entries_[i].node) {
+        next = other.entries_[j++];
       } else {
-        insert(at, each);
+        next = {entries_[i].node, std::max(entries_[i].writes, other.entries_[j].writes)};
+        ++i;
+        ++j;
       }
     }
+    *this = all;
     return true;
   }
 

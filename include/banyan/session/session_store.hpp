@@ -166,7 +166,7 @@ class session_store {
   }
 
   /// Ends the session. This store does not serve its copy any more, whatever the backend says. `not_found` when there
-  /// was none, `unavailable`; `conflict` when it was saved again and again meanwhile.
+  /// was none, `corrupt`, `unavailable`; `conflict` when it was saved again and again meanwhile.
   [[nodiscard]] status destroy(std::string_view cookie, time_point now = Clock::now()) {
     const std::optional<session_id> named = session_id::parse(cookie);
     if (!named) return unexpected{session_errc::not_found};
@@ -213,8 +213,11 @@ class session_store {
     }
     if (!record) return unexpected{record.error()};
     // The longest lifetime may have been shortened since it was stored.
-    record->expires = std::min(record->expires, record->created + options_.max_lifetime);
-    if (record->expires <= time) return unexpected{session_errc::not_found};
+    const session_time latest = record->created + options_.max_lifetime;
+    record->expires = std::min(record->expires, latest);
+    // Another server may have prolonged what is over here, and its user is not to be logged out by a guess.
+    if (record->expires <= time)
+      return unexpected{away && time < latest ? session_errc::unavailable : session_errc::not_found};
     if (away) {
       stale_.add();
     } else if (renew) {

@@ -15,6 +15,34 @@ struct position_waiter {
   std::int64_t until = std::numeric_limits<std::int64_t>::max();
 };
 
+/// Some of them, one after the other.
+struct position_chain {
+  position_waiter* first = nullptr;
+  position_waiter* last = nullptr;
+
+  void put_first(position_waiter& one) noexcept {
+    one.next = first;
+    first = &one;
+    if (last == nullptr) last = &one;
+  }
+  void put_last(position_waiter& one) noexcept {
+    one.next = nullptr;
+    put_last(position_chain{&one, &one});
+  }
+  void put_last(const position_chain& more) noexcept {
+    if (more.first == nullptr) return;
+    (first == nullptr ? first : last->next) = more.first;
+    last = more.last;
+  }
+  /// None when there is none.
+  position_waiter* take_first() noexcept {
+    position_waiter* const one = first;
+    if (one != nullptr) first = one->next;
+    if (first == nullptr) last = nullptr;
+    return one;
+  }
+};
+
 /// Those who wait for a position of a `position_gate` and are to be told by whoever takes them out.
 ///
 ///     outside -> in the list             `add`
@@ -31,7 +59,8 @@ struct position_waiter {
 /// may have found its position noted instead of the one that was reached.
 ///
 /// Lock-free: another try means that somebody else put waiters in, or advanced. `take`: O(waiters). What is in the
-/// hands of a thread that is stopped waits with it.
+/// hands of a thread that is stopped waits with it; and what relies on a position that such a thread has just replaced,
+/// until anybody takes.
 template <template <class> class Atomic = std::atomic>
 class position_waiters {
  public:
@@ -49,15 +78,22 @@ class position_waiters {
     return gate_.want(target, wake) || wake;
   }
 
-  /// Takes out those whose position has been reached or whose time is before `now` or at it, as a chain in the order
-  /// in which they came, as far as one thread put them in. `wake`: set when all who sleep at the gate are to be woken.
-  [[nodiscard]] position_waiter* take(std::int64_t now, bool& wake) noexcept {
-    chain out;
-    while (!empty()) {
+  struct taken {
+    position_chain due{};  ///< in the order in which they came, as far as one thread put them in
+    bool wake = false;     ///< all who sleep at the gate are to be woken
+    bool again = false;    ///< the caller is to take again: more have become due
+  };
+
+  /// Takes out those whose position has been reached or whose time is before `now` or at it. Does not stay for those
+  /// that become due meanwhile: who advances fast would keep it from telling those it has. Two walks at most.
+  [[nodiscard]] taken take(std::int64_t now) noexcept {
+    taken out;
+    bool replaced = true;
+    for (int walk = 0; walk < 2 && replaced && !empty(); ++walk) {
       position_waiter* each = top_.exchange(nullptr, std::memory_order_seq_cst);
       const std::uint64_t at = gate_.position();
-      chain stay;   // the last to come first, as they were
-      chain leave;  // the first to come first
+      position_chain stay;   // the last to come first, as they were
+      position_chain leave;  // the first to come first
       std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
       while (each != nullptr) {
         position_waiter& one = *each;
@@ -70,49 +106,28 @@ class position_waiters {
           if (one.target < least) least = one.target;
         }
       }
-      out.put_last(leave);
+      out.due.put_last(leave);
       if (stay.first == nullptr) break;
       push(*stay.first, *stay.last);
-      bool replaced = false;
-      const bool reached = gate_.want(least, replaced);
-      wake = wake || replaced;
-      if (!reached && !replaced) break;
+      // Who came in between may have relied on the position that this one replaces: then they are looked at again.
+      out.again = gate_.want(least, replaced) || replaced;
+      out.wake = out.wake || replaced;
     }
-    return out.first;
+    return out;
   }
 
   /// All of them, in that order: the end.
-  [[nodiscard]] position_waiter* take_all() noexcept {
-    chain out;
+  [[nodiscard]] position_chain take_all() noexcept {
+    position_chain out;
     for (position_waiter* each = top_.exchange(nullptr, std::memory_order_seq_cst); each != nullptr;) {
       position_waiter& one = *each;
       each = one.next;
       out.put_first(one);
     }
-    return out.first;
+    return out;
   }
 
  private:
-  struct chain {
-    position_waiter* first = nullptr;
-    position_waiter* last = nullptr;
-
-    void put_first(position_waiter& one) noexcept {
-      one.next = first;
-      first = &one;
-      if (last == nullptr) last = &one;
-    }
-    void put_last(position_waiter& one) noexcept {
-      one.next = nullptr;
-      put_last(chain{&one, &one});
-    }
-    void put_last(const chain& more) noexcept {
-      if (more.first == nullptr) return;
-      (first == nullptr ? first : last->next) = more.first;
-      last = more.last;
-    }
-  };
-
   void push(position_waiter& first, position_waiter& last) noexcept {
     position_waiter* top = top_.load(std::memory_order_seq_cst);
     do {

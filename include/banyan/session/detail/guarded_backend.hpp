@@ -43,7 +43,7 @@ class guarded_backend {
     return follow(id, [&](const session_id& at) { return get(at, now); });
   }
 
-  /// The same by what is remembered.
+  /// The same by what is remembered; its time may be over.
   found_record find_known(session_id& id, session_time now) {
     if (!recent_) return unexpected{session_errc::unavailable};
     const recent_sessions::moment at_most = moment(now, steady_now());
@@ -64,15 +64,22 @@ class guarded_backend {
   }
 
   status touch(const session_id& id, std::uint64_t version, session_time expires, session_time now) {
-    return touch(id, version, expires, now, steady_now());
+    const auto asked = steady_now();
+    const status moved =
+        ask(session_operation::touch, asked, [&] { return backend_->touch(id, version, expires, now); });
+    if (moved) {
+      // A copy that finds no memory is only the older for it.
+      if (recent_) (void)caught([&] { recent_->touched(id, version, expires, moment(now, asked)); });
+    } else if (moved.error() == session_errc::not_found) {
+      forget(id, now);
+    }
+    return moved;
   }
 
   /// Touches what was just found, which then has the new expiry. Whether it did.
   bool prolong(const session_id& id, session_record& found, session_time expires, session_time now) {
-    const auto asked = steady_now();
-    if (!touch(id, found.version, expires, now, asked)) return false;
+    if (!touch(id, found.version, expires, now)) return false;
     found.expires = expires;
-    remember(id, found, now, asked);
     return true;
   }
 
@@ -141,14 +148,6 @@ class guarded_backend {
       forget(id, now);
     }
     return found;
-  }
-
-  status touch(const session_id& id, std::uint64_t version, session_time expires, session_time now,
-               steady_point asked) {
-    const status moved =
-        ask(session_operation::touch, asked, [&] { return backend_->touch(id, version, expires, now); });
-    if (!moved && moved.error() == session_errc::not_found) forget(id, now);
-    return moved;
   }
 
   // The backend has it: that this copy finds no memory undoes nothing.

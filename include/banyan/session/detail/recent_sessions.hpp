@@ -34,10 +34,17 @@ class recent_sessions {
     seen_.compute(id, [&](const sighting* old) -> std::optional<sighting> {
       if (old == nullptr || old->record.version < record.version) return sighting{record, asked};
       sighting same = *old;
-      if (same.record.version == record.version) {
-        same.record.expires = std::max(same.record.expires, record.expires);
-        if (asked.steady >= same.asked.steady) same.asked = asked;
-      }
+      if (same.record.version == record.version) same.confirm(record.expires, asked);
+      return same;
+    });
+  }
+
+  /// The backend had it in that version still, and moved its expiry.
+  void touched(const session_id& id, std::uint64_t version, session_time expires, moment asked) {
+    seen_.compute(id, [&](const sighting* old) -> std::optional<sighting> {
+      if (old == nullptr) return std::nullopt;
+      sighting same = *old;
+      if (same.record.version == version) same.confirm(expires, asked);
       return same;
     });
   }
@@ -72,14 +79,16 @@ class recent_sessions {
   }
 
   /// `unavailable` when it was not seen, or too long ago. The steady clock tells how long, whatever becomes of the
-  /// other; which counts as well, since the steady one may stand still while the machine sleeps.
+  /// other; which counts as well, since the steady one may stand still while the machine sleeps. A live
+  /// record is given out when its time is over as well: others may have prolonged it.
   [[nodiscard]] expected<session_record, session_errc> get(const session_id& id, moment now) {
     std::optional<sighting> found = seen_.get(id);
     if (!found) return unexpected{session_errc::unavailable};
     if (leads_nowhere(found->record)) return unexpected{session_errc::not_found};
     if (now.steady - found->asked.steady > stale_for_ || now.wall - found->asked.wall > stale_for_)
       return unexpected{session_errc::unavailable};
-    if (found->record.expires <= now.wall) return unexpected{session_errc::not_found};
+    if (found->record.state == session_state::moved && found->record.expires <= now.wall)
+      return unexpected{session_errc::not_found};
     return std::move(found->record);
   }
 
@@ -87,6 +96,11 @@ class recent_sessions {
   struct sighting {
     session_record record;
     moment asked;
+
+    void confirm(session_time expires, moment when) noexcept {
+      record.expires = std::max(record.expires, expires);
+      if (when.steady >= asked.steady) asked = when;
+    }
   };
 
   static sighting burial() {
