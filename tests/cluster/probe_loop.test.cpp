@@ -496,6 +496,7 @@ struct random_run {
     waiting.erase(at);
     if (one_in(10)) return;  // dropped
     running.push_back(id);
+    if (!calm && one_in(2)) now += std::chrono::milliseconds{random() % 3'000};
     test_clock::set(now);
     work();
     running.pop_back();
