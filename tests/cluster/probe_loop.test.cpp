@@ -301,6 +301,38 @@ TEST_CASE("probe_loop: a probe that hangs fails once, then once an interval, als
   }
 }
 
+TEST_CASE("probe_loop: what a probe waits for its executor does not count, also since the last look") {
+  group all{.ids = {a}};
+  held_executor held;
+  loop_type loop{all, held_by(held)};  // times out after 2 s
+  std::vector<std::uint64_t> timed_out;
+  all.ask = [&](endpoint_id) {
+    for (const auto now : {start + 3s, start + 4s, start + 5s - 1ns, start + 5s}) {
+      loop.run_due(now);
+      timed_out.push_back(loop.stats().timed_out);
+    }
+    return 1;
+  };
+  loop.run_due(start);
+  loop.run_due(start + 1s);
+  SECTION("told by the clock") {
+    test_clock::set(start + 3s);
+    held.run_one();
+    CHECK(timed_out == std::vector<std::uint64_t>{0, 0, 0, 1});
+  }
+  SECTION("a clock that is behind what has been seen") {
+    test_clock::set(start - 1h);
+    held.run_one();
+    CHECK(timed_out == std::vector<std::uint64_t>{1, 1, 1, 1});
+  }
+  SECTION("a clock that is ahead of who drives it") {
+    test_clock::set(start + 1h);
+    held.run_one();
+    CHECK(timed_out == std::vector<std::uint64_t>{0, 0, 0, 1});
+  }
+  test_clock::set(start);
+}
+
 TEST_CASE("probe_loop: those who have waited longest are first") {
   group all{.ids = {a, b, c, d}};
   held_executor held;
@@ -425,6 +457,9 @@ struct random_run {
     options.max_hanging = 1 + static_cast<std::uint32_t>(random() % 3);
     loop.emplace(all, options);
   }
+  random_run(const random_run&) = delete;
+  random_run& operator=(const random_run&) = delete;
+  ~random_run() { test_clock::set(start); }
 
   void execute(banyan::task work) {
     if (one_in(20)) throw std::runtime_error{"no"};
@@ -461,13 +496,15 @@ struct random_run {
     waiting.erase(at);
     if (one_in(10)) return;  // dropped
     running.push_back(id);
+    if (!calm && one_in(2)) now += std::chrono::milliseconds{random() % 3'000};
+    test_clock::set(now);
     work();
     running.pop_back();
   }
 
   std::optional<int> ask() {
     const int mine = ++serial;
-    const time_point since = looked;  // when it was last seen to wait
+    const time_point since = now;
     while (!calm && running.size() < 5 && one_in(2)) {
       now += std::chrono::milliseconds{random() % 3'000};
       look();

@@ -131,7 +131,7 @@ TEST_CASE("lag_monitor: what was measured under an earlier primary, or took too 
           "[replica][lag_monitor]") {
   test_clock::set({});
   set_type set{{}};
-  set.add_primary(std::make_shared<node>(node{.position = 9}));
+  const auto p = set.add_primary(std::make_shared<node>(node{.position = 9}));
   const auto r = set.add_replica(std::make_shared<node>(node{.position = 5}));
   SECTION("another primary") {
     bool once = false;
@@ -161,7 +161,8 @@ TEST_CASE("lag_monitor: what was measured under an earlier primary, or took too 
     monitor.run_due();
     test_clock::advance(2s);
     monitor.run_due();
-    CHECK(monitor.stats().endpoints == 2);
+    CHECK(monitor.stats().failed == 6);
+    CHECK(set.status(r)->position == 0);
   }
   SECTION("too long, elsewhere") {
     lag_monitor_options options = by_hand();
@@ -174,7 +175,9 @@ TEST_CASE("lag_monitor: what was measured under an earlier primary, or took too 
     test_clock::advance(options.timeout);
     waiting[0]();
     monitor.run_due();
-    CHECK(set.status(r)->position == 0);
+    CHECK(set.status(r)->position == 5);  // it was there in time, and waited for somebody to look
+    CHECK(set.status(r)->staleness == options.timeout);
+    CHECK(set.status(p)->position == 0);
     waiting.clear();
   }
 }

@@ -16,6 +16,7 @@
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/core/clock.hpp>
 #include <banyan/core/detail/add_sat.hpp>
+#include <banyan/core/detail/signal.hpp>
 #include <banyan/core/invalid_option.hpp>
 #include <banyan/replica/detail/failover_machine.hpp>
 #include <banyan/replica/detail/failover_task.hpp>
@@ -81,14 +82,16 @@ class failover {
 
   ~failover() {
     stopping_.store(true, std::memory_order_relaxed);  // seen after the signal
-    mailbox_->events.raise();
+    events_->raise();
     if (thread_.joinable()) thread_.join();
+    for (const auto& each : runs_) (void)each->cancel();  // all, before any is waited for
     const auto until = steady_clock::now() + options_.timeout;
     for (const auto& each : runs_) {
       for (;;) {
-        const std::uint32_t seen = mailbox_->events.seen();
-        if (cancel(*each) || !each->running() || steady_clock::now() >= until) break;
-        mailbox_->events.wait_until(seen, until);
+        const std::uint32_t seen = events_->seen();
+        if (each->at() != run_type::stage::running) break;
+        if (steady_clock::now() >= until) return;
+        events_->wait_until(seen, until);
       }
     }
   }
@@ -99,25 +102,30 @@ class failover {
     if (driven_.exchange(true, std::memory_order_acquire)) return;  // (1) acquire: pairs with the release in (2)
     const release_at_end done{driven_};
     const std::int64_t at = nanoseconds(time_.observe(now));
-    do {
-      std::vector<detail::failover_order> orders;
+    bool again = true;
+    while (again) {
+      std::vector<std::shared_ptr<run_type>> begun;
       std::vector<failover_report> reports;
       {
         const std::lock_guard lock{lock_};
-        for (const auto& each : mailbox_->take()) machine_.answer(each.number, each.answer, at);
+        take_answers(at);
         machine_.advance(at);
-        orders = machine_.take_orders();
+        // Whatever is short of memory throws before an order has been taken: one that nobody does would never end.
+        for (const auto& each : machine_.fresh_orders()) begun.push_back(std::make_shared<run_type>(each));
+        runs_.reserve(runs_.size() + begun.size());
+        (void)machine_.take_orders();
+        runs_.insert(runs_.end(), begun.begin(), begun.end());
         reports = machine_.take_reports();
         next_ = machine_.next_event();
-        std::erase_if(runs_, [this](const auto& each) {
-          if (!machine_.wants(each->number)) (void)cancel(*each);
-          return each->at.load(std::memory_order_acquire) >= detail::failover_run::stage::ended;  // as (2) of the run
-        });
-        for (const auto& each : orders) runs_.push_back(std::make_shared<detail::failover_run>(each.number));
+        for (const auto& each : runs_) {
+          if (!machine_.wants(each->order.number)) (void)each->cancel();
+        }
       }
       for (const failover_report& each : reports) tell(each);
-      for (const auto& each : orders) start(each);
-    } while (!mailbox_->empty());
+      for (auto& each : begun) start(std::move(each));
+      const std::lock_guard lock{lock_};
+      again = std::any_of(runs_.begin(), runs_.end(), has_ended);
+    }
   }
 
   /// Replaces the primary without waiting for it to be found dead. `expected`: who is thought to be the primary. False,
@@ -158,6 +166,8 @@ class failover {
   [[nodiscard]] bool superseded() const { return locked(&detail::failover_machine::superseded); }
 
  private:
+  using run_type = detail::failover_run;
+
   struct release_at_end {
     std::atomic<bool>& flag;
     ~release_at_end() { flag.store(false, std::memory_order_release); }  // (2) release: pairs with (1)
@@ -193,8 +203,17 @@ class failover {
   static std::int64_t nanoseconds(time_point at) noexcept {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
   }
-  static bool cancel(detail::failover_run& one) noexcept {
-    return one.move(detail::failover_run::stage::waiting, detail::failover_run::stage::cancelled);
+  static bool has_ended(const std::shared_ptr<run_type>& one) noexcept { return one->at() == run_type::stage::ended; }
+  // What cannot be taken for want of memory is lost, and what it was about asked again.
+  void take_answers(std::int64_t at) {
+    for (std::size_t i = 0; i < runs_.size();) {
+      if (has_ended(runs_[i])) {
+        machine_.answer(runs_[i]->order.number, runs_[i]->answer(), at);
+        runs_.erase(runs_.begin() + static_cast<std::ptrdiff_t>(i));
+      } else {
+        ++i;
+      }
+    }
   }
 
   template <class Result>
@@ -209,7 +228,7 @@ class failover {
       const std::lock_guard lock{lock_};
       taken = ask();
     }
-    if (taken) mailbox_->events.raise();
+    if (taken) events_->raise();
     return taken;
   }
 
@@ -225,15 +244,8 @@ class failover {
 #endif
   }
 
-  void start(const detail::failover_order& order) {
-    std::shared_ptr<detail::failover_run> run;
-    {
-      const std::lock_guard lock{lock_};
-      const auto at =
-          std::find_if(runs_.begin(), runs_.end(), [&](const auto& each) { return each->number == order.number; });
-      run = *at;
-    }
-    detail::failover_task work{actions_, mailbox_, std::move(run), order};
+  void start(std::shared_ptr<run_type> run) {
+    detail::failover_task work{actions_, std::move(run), events_};
 #if defined(__cpp_exceptions)
     try {
       options_.executor.execute(std::move(work));
@@ -247,7 +259,7 @@ class failover {
   void run() {
     constexpr std::chrono::nanoseconds longest = std::chrono::seconds{1};  // another clock may run faster than this one
     while (!stopping_.load(std::memory_order_relaxed)) {
-      const std::uint32_t seen = mailbox_->events.seen();
+      const std::uint32_t seen = events_->seen();
 #if defined(__cpp_exceptions)
       try {
         step();
@@ -263,18 +275,18 @@ class failover {
         if (next_ < detail::add_sat(now, wait)) wait = std::max<std::int64_t>(next_ - now, 100'000);
       }
       if (!stopping_.load(std::memory_order_relaxed))
-        mailbox_->events.wait_until(seen, steady_clock::now() + std::chrono::nanoseconds{wait});
+        events_->wait_until(seen, steady_clock::now() + std::chrono::nanoseconds{wait});
     }
   }
 
   const failover_options options_;
   const std::shared_ptr<const failover_actions> actions_;
   const listener listener_;
-  const std::shared_ptr<detail::failover_mailbox> mailbox_ = std::make_shared<detail::failover_mailbox>();
+  const std::shared_ptr<detail::signal> events_ = std::make_shared<detail::signal>();
 
   mutable std::mutex lock_;
   detail::failover_machine machine_;                              // under the lock
-  std::vector<std::shared_ptr<detail::failover_run>> runs_;       // under the lock
+  std::vector<std::shared_ptr<run_type>> runs_;                   // under the lock
   std::int64_t next_ = std::numeric_limits<std::int64_t>::min();  // under the lock
 
   monotonic<Clock> time_{};

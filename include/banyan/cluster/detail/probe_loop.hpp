@@ -116,7 +116,7 @@ class probe_loop {
   bool start(endpoint_id id, time_point at, std::int64_t ticks) {
     probe_question<answer> question = subject_.question(id, at);
     if (!question) return false;
-    probe_task<answer> work{std::move(question), schedule_.begin(id, ticks), events_};
+    probe_task<answer, Clock> work{std::move(question), schedule_.begin(id, ticks), events_};
 #if defined(__cpp_exceptions)
     try {
       executor_.execute(std::move(work));

@@ -70,6 +70,9 @@ class probe_schedule {
           each->since = now;
           return false;
         case run_type::stage::running: {
+          // What it waited for its executor does not count. No later than now: who drives this may have a time of his
+          // own, of which the thread that runs it knows nothing.
+          if (!std::exchange(each->seen_running, true)) each->since = std::clamp(each->began(), each->since, now);
           const bool due_again = one != nullptr && is_due(*one, now);
           if (each->late ? !due_again : now < add_sat(each->since, timeout_)) return false;
           if (!std::exchange(each->late, true)) {

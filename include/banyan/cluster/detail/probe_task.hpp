@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <banyan/cluster/detail/ticks.hpp>
 #include <banyan/cluster/endpoint_id.hpp>
 #include <banyan/core/detail/signal.hpp>
 
@@ -31,10 +32,12 @@ class probe_run {
   explicit probe_run(endpoint_id endpoint, std::int64_t now) noexcept : id{endpoint}, since{now} {}
 
   /// False when it is not wanted any more.
-  bool begin() noexcept {
+  bool begin(std::int64_t now) noexcept {
+    began_ = now;
     stage expected = stage::waiting;
-    // relaxed: what it needs has come by way of the executor
-    return stage_.compare_exchange_strong(expected, stage::running, std::memory_order_relaxed);
+    // (4) release: pairs with (3). Failed, relaxed: what it needs has come by way of the executor.
+    return stage_.compare_exchange_strong(expected, stage::running, std::memory_order_release,
+                                          std::memory_order_relaxed);
   }
   /// False when it has begun.
   bool cancel() noexcept {
@@ -48,23 +51,27 @@ class probe_run {
     stage_.store(stage::finished, std::memory_order_release);  // (2) release: pairs with (3)
   }
   [[nodiscard]] stage at() const noexcept {
-    return stage_.load(std::memory_order_acquire);  // (3) acquire: pairs with the releases in (1) and (2)
+    return stage_.load(std::memory_order_acquire);  // (3) acquire: pairs with the releases in (1), (2) and (4)
   }
+  /// Once it runs, by the clock of the thread that runs it.
+  [[nodiscard]] std::int64_t began() const noexcept { return began_; }
   /// Once it has finished.
   [[nodiscard]] std::optional<Answer>& answer() noexcept { return answer_; }
 
   // Of those who wait.
   const endpoint_id id;
-  std::int64_t since;
+  std::int64_t since;  // when it was last seen to wait; once it has been seen to run, when it began
+  bool seen_running = false;
   bool late = false;
 
  private:
+  std::int64_t began_ = 0;
   std::atomic<stage> stage_{stage::waiting};
   std::optional<Answer> answer_;
 };
 
 /// The task that an executor gets. It lets go of the question, and so of all that is the user's, before it reports.
-template <class Answer>
+template <class Answer, class Clock>
 class probe_task {
  public:
   probe_task(probe_question<Answer> question, std::shared_ptr<probe_run<Answer>> run,
@@ -80,7 +87,7 @@ class probe_task {
   }
 
   void operator()() noexcept {
-    if (run_ == nullptr || !run_->begin()) return;
+    if (run_ == nullptr || !run_->begin(nanoseconds_of(Clock::now()))) return;
     std::optional<Answer> answer = attempt();
     question_ = nullptr;
     run_->finish(std::move(answer));

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -85,6 +86,8 @@ class failover_machine {
   }
 
   [[nodiscard]] bool wants(std::uint64_t number) const noexcept { return steps_.orders().wants(number); }
+  /// Those that `take_orders` will give.
+  [[nodiscard]] std::span<const failover_order> fresh_orders() const noexcept { return steps_.orders().fresh(); }
   [[nodiscard]] std::vector<failover_order> take_orders() { return steps_.orders().take(); }
   [[nodiscard]] std::vector<failover_report> take_reports() { return steps_.take_reports(); }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -62,13 +63,15 @@ class failover_orders {
       if (each.order.action == order.action || (changes(order.action) && changes(each.order.action))) return false;
     }
     order.number = ++last_;
-    fresh_.push_back(order);
+    fresh_.reserve(fresh_.size() + 1);  // both or none
     entries_.push_back({order, deadline, false});
+    fresh_.push_back(order);
     return true;
   }
 
   /// Those not yet handed over.
-  [[nodiscard]] std::vector<failover_order> take() { return std::exchange(fresh_, {}); }
+  [[nodiscard]] std::span<const failover_order> fresh() const noexcept { return fresh_; }
+  [[nodiscard]] std::vector<failover_order> take() noexcept { return std::exchange(fresh_, {}); }
 
   /// The order that this is the answer to; nothing when nobody waits for it.
   [[nodiscard]] std::optional<failover_order> answered(std::uint64_t number) {

@@ -3,10 +3,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include <banyan/core/detail/signal.hpp>
 #include <banyan/replica/detail/failover_orders.hpp>
@@ -14,55 +12,41 @@
 
 namespace banyan::detail {
 
-/// Where answers come in, from any thread, also after the failover has gone.
-class failover_mailbox {
- public:
-  struct letter {
-    std::uint64_t number = 0;
-    failover_answer answer{};
-  };
-
-  void put(std::uint64_t number, failover_answer answer) {
-    {
-      const std::lock_guard lock{lock_};
-      letters_.push_back({number, answer});
-    }
-    events.raise();
-  }
-  [[nodiscard]] std::vector<letter> take() {
-    const std::lock_guard lock{lock_};
-    return std::exchange(letters_, {});
-  }
-  [[nodiscard]] bool empty() const {
-    const std::lock_guard lock{lock_};
-    return letters_.empty();
-  }
-
-  signal events;
-
- private:
-  mutable std::mutex lock_;
-  std::vector<letter> letters_;
-};
-
-/// An order on its way.
+/// An order on its way, and what came of it: what the thread that does it and those who wait know of each other.
 ///
 ///     waiting -> running -> ended
-///             -> cancelled
-struct failover_run {
-  enum class stage : std::uint8_t { waiting, running, ended, cancelled };
+///             -> cancelled -> ended    not wanted any more, and then gone from its executor
+///             -> ended                 dropped by its executor
+class failover_run {
+ public:
+  enum class stage : std::uint8_t { waiting, running, cancelled, ended };
 
-  explicit failover_run(std::uint64_t given) noexcept : number{given} {}
+  explicit failover_run(const failover_order& given) noexcept : order{given} {}
 
+  /// False when it is not wanted any more.
+  bool begin() noexcept { return move(stage::waiting, stage::running); }
+  /// False when it has begun.
+  bool cancel() noexcept { return move(stage::waiting, stage::cancelled); }
+  void end(failover_answer answer) noexcept {
+    answer_ = answer;
+    stage_.store(stage::ended, std::memory_order_release);  // (1) release: pairs with (2)
+  }
+  [[nodiscard]] stage at() const noexcept {
+    return stage_.load(std::memory_order_acquire);  // (2) acquire: pairs with (1)
+  }
+  /// Once it has ended.
+  [[nodiscard]] const failover_answer& answer() const noexcept { return answer_; }
+
+  const failover_order order;
+
+ private:
+  // relaxed: nothing comes with it. What the order needs has come by way of the executor.
   bool move(stage from, stage to) noexcept {
-    return at.compare_exchange_strong(from, to, std::memory_order_acq_rel);  // (1) pairs with itself and (2)
-  }
-  [[nodiscard]] bool running() const noexcept {
-    return at.load(std::memory_order_acquire) == stage::running;  // (2) acquire: pairs with (1)
+    return stage_.compare_exchange_strong(from, to, std::memory_order_relaxed);
   }
 
-  const std::uint64_t number;
-  std::atomic<stage> at{stage::waiting};
+  std::atomic<stage> stage_{stage::waiting};
+  failover_answer answer_{};
 };
 
 /// Does what an order says.
@@ -101,28 +85,24 @@ struct failover_run {
   return {};
 }
 
-/// The task that an executor gets. Dropped without being run, it answers that it has failed.
+/// The task that an executor gets. Dropped without being run, it answers that it has failed. Answering takes no memory.
 class failover_task {
  public:
-  failover_task(std::shared_ptr<const failover_actions> actions, std::shared_ptr<failover_mailbox> mailbox,
-                std::shared_ptr<failover_run> run, const failover_order& order) noexcept
-      : actions_{std::move(actions)}, mailbox_{std::move(mailbox)}, run_{std::move(run)}, order_{order} {}
+  failover_task(std::shared_ptr<const failover_actions> actions, std::shared_ptr<failover_run> run,
+                std::shared_ptr<signal> events) noexcept
+      : actions_{std::move(actions)}, run_{std::move(run)}, events_{std::move(events)} {}
   failover_task(failover_task&&) noexcept = default;
   failover_task& operator=(failover_task&&) = delete;
 
   ~failover_task() {
     if (run_ == nullptr) return;
-    (void)run_->move(failover_run::stage::waiting, failover_run::stage::cancelled);
-    mailbox_->put(order_.number, {});
+    (void)run_->cancel();
+    end({});
   }
 
   void operator()() noexcept {
-    if (run_ == nullptr || !run_->move(failover_run::stage::waiting, failover_run::stage::running)) return;
-    const failover_answer answer = attempt();
-    actions_.reset();  // what is the user's goes before anybody can know that it has ended
-    (void)run_->move(failover_run::stage::running, failover_run::stage::ended);
-    std::exchange(run_, nullptr);
-    mailbox_->put(order_.number, answer);
+    if (run_ == nullptr || !run_->begin()) return;
+    end(attempt());
   }
 
  private:
@@ -132,19 +112,25 @@ class failover_task {
   failover_answer attempt() const noexcept {
 #if defined(__cpp_exceptions)
     try {
-      return perform(*actions_, order_);
+      return perform(*actions_, run_->order);
     } catch (...) {
       return {};  // it has failed, then
     }
 #else
-    return perform(*actions_, order_);
+    return perform(*actions_, run_->order);
 #endif
   }
 
+  void end(const failover_answer& answer) noexcept {
+    actions_.reset();  // what is the user's goes before anybody can know that it has ended
+    run_->end(answer);
+    run_.reset();
+    events_->raise();
+  }
+
   std::shared_ptr<const failover_actions> actions_;
-  std::shared_ptr<failover_mailbox> mailbox_;
   std::shared_ptr<failover_run> run_;
-  failover_order order_;
+  std::shared_ptr<signal> events_;
 };
 
 }  // namespace banyan::detail

@@ -10,9 +10,7 @@
 
 #include <banyan/cluster/detail/probe_schedule.hpp>
 #include <banyan/cluster/detail/probe_task.hpp>
-#include <banyan/cluster/detail/ticks.hpp>
 #include <banyan/core/clock.hpp>
-#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/replica/lag_probe.hpp>
 #include <banyan/replica/replica_report.hpp>
 #include <banyan/replica/replica_set.hpp>
@@ -41,25 +39,24 @@ class lag_watch {
 
   [[nodiscard]] std::vector<endpoint_id> members(time_point) const { return set_.members().ids(); }
 
+  /// What is answered too long after it was asked, by waiting for an executor or by itself, is no answer.
   [[nodiscard]] probe_question<answer> question(endpoint_id id, time_point now) const {
     endpoint_handle<T> endpoint = set_.members().lend(id);
     if (!endpoint) return nullptr;
-    return [ask = ask_, endpoint = std::move(endpoint), began = now, epoch = set_.epoch()]() -> std::optional<answer> {
+    return [ask = ask_, endpoint = std::move(endpoint), began = now, asked = Clock::now(), timeout = timeout_,
+            epoch = set_.epoch()]() -> std::optional<answer> {
       const auto start = steady_clock::now();
       std::optional<replica_report> found = ask(*endpoint);
-      if (!found) return std::nullopt;
+      if (!found || Clock::now() - asked >= timeout) return std::nullopt;
       if (!found->round_trip) found->round_trip = steady_clock::now() - start;
       if (found->epoch == 0) found->epoch = epoch;
       return answer{*found, began};
     };
   }
 
-  /// An answer that has waited for its executor for longer than the timeout comes too late as well.
-  void take(std::span<const probe_outcome<answer>> outcomes, time_point now) {
+  void take(std::span<const probe_outcome<answer>> outcomes, time_point) {
     for (const probe_outcome<answer>& each : outcomes) {
-      if (!each.answer || nanoseconds_of(now) >= add_sat(nanoseconds_of(each.answer->began), timeout_.count()))
-        continue;
-      set_.report(each.id, each.answer->report, each.answer->began);
+      if (each.answer) set_.report(each.id, each.answer->report, each.answer->began);
     }
   }
 
