@@ -24,7 +24,8 @@ struct hybrid_clock_options {
 ///
 /// A node whose wall clock is far ahead would drag all others with it: `observe` refuses its times and changes nothing.
 /// When this node's own wall clock is set back, time goes on by the counter (and its overflow, 65,536 stamps to a
-/// millisecond) until the wall clock has caught up; `ahead` tells how far there is to go.
+/// millisecond) until the wall clock has caught up; `ahead` tells how far there is to go. At the end of its numbers
+/// (the year 10889) it gives the last one again and again: do not begin with a `last` that is damaged.
 ///
 /// `Clock`: its epoch must be 1970, as the system clock's is. Thread-safe. All calls are lock-free (another try means
 /// that another thread got a stamp), O(1).

@@ -33,7 +33,8 @@ struct session_options {
   std::optional<circuit_breaker_options> breaker = circuit_breaker_options{
       .failure_rate = 0.5, .window = 20, .min_calls = 10, .open_for = std::chrono::seconds{5}, .probes = 2};
   /// Told of each call of the backend that failed, for your log; not of calls that the breaker refuses, its `on_change`
-  /// tells when that begins. By the thread that called, in no lock. What it throws is lost.
+  /// tells when that begins. By the thread that called, in no lock: it may use the store, and is
+  /// then told of that as well, from within. What it throws is lost.
   std::function<void(const session_failure&)> on_failure{};
 };
 

@@ -166,7 +166,8 @@ class session_store {
   }
 
   /// Ends the session. This store does not serve its copy any more, whatever the backend says. `not_found` when there
-  /// was none, `corrupt`, `unavailable`; `conflict` when it was saved again and again meanwhile.
+  /// was none, `corrupt`, `unavailable`; `conflict` when it was saved again and again meanwhile. A rotation
+  /// without a grace at the same time may be first: then it is `not_found`, and the session goes on under the new id.
   [[nodiscard]] status destroy(std::string_view cookie, time_point now = Clock::now()) {
     const std::optional<session_id> named = session_id::parse(cookie);
     if (!named) return unexpected{session_errc::not_found};
