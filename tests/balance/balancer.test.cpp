@@ -254,6 +254,20 @@ TEST_CASE("slow start lets an endpoint's share grow with every policy") {
   CHECK(shares_of(lb, 100)[fresh] == 100);
 }
 
+TEST_CASE("a time long ago does not end a slow start, and one far away is no error") {
+  cluster<int, test_clock> web{{.slow_start = {.window = 10s, .min_fraction = 0.1}}};
+  for (int i = 0; i < 2; ++i) web.add(i, {}, at{});
+  const endpoint_id young = web.add(2, {}, at{100s});
+  banyan::balancer<int, in_turn, test_clock> lb{web, {}, {.seed = 5}};
+  const auto share = [&](at now) {
+    int got = 0;
+    for (int i = 0; i < 300; ++i) got += static_cast<int>(lb.pick({}, now).id() == young);
+    return got;
+  };
+  for (const at now : {at{100s}, at::min(), at::min() + 1ns, at{}, at{100s}}) CHECK(share(now) < 50);
+  CHECK(share(at::max()) == 100);
+}
+
 TEST_CASE("a key's picks in slow start are the same each time") {
   test_clock::set(at{2000s});
   cluster<int, test_clock> web{{.slow_start = {.window = 10s}}};

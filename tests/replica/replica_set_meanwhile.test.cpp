@@ -136,3 +136,14 @@ TEST_CASE("replica_set: the policy chooses among those outside the latency windo
   CHECK(of_all.size() == 6);
   CHECK(of_all.count(nearest) == 0);
 }
+
+TEST_CASE("replica_set: a read waits at the end of all times", "[replica][replica_set][meanwhile]") {
+  banyan::replica_set<int, banyan::round_robin, test_clock> users{{.wait = 1ms}};
+  (void)users.add_primary(0);
+  users.report(users.add_replica(1), {.lag = 0ns}, at{1s});
+  CHECK_FALSE(users.read(that_saw(1), causally(), at::max()));
+  // Fresher than what is there, by whatever can be told of it.
+  const banyan::read_options fresh{.consistency = banyan::bounded_staleness(1s), .fallback = causally().fallback};
+  CHECK_FALSE(users.read(fresh, at::max()));
+  CHECK(users.read(fresh, at::min()));
+}

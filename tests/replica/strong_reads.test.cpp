@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -146,6 +147,34 @@ TEST_CASE("read_quorum: all or none", "[replica][strong]") {
     CHECK_FALSE(s.users.read_quorum(three));
   }
   SECTION("nobody is asked for") { CHECK_FALSE(s.users.read_quorum({})); }
+}
+
+TEST_CASE("read_quorum: the policy is not asked again when there is nobody else", "[replica][strong]") {
+  struct counts {
+    struct table {};
+    table build(std::span<const banyan::candidate>) const noexcept { return {}; }
+    std::uint32_t choose(const table&, std::span<const banyan::candidate>, banyan::pick_context&) const noexcept {
+      ++*asked;
+      return banyan::pick_context::none;
+    }
+    int* asked;
+  };
+  int asked = 0;
+  banyan::replica_set<int, counts, test_clock> users{{.max_lag = 1s}, counts{&asked}};
+  (void)users.add_primary(0);
+  const auto one = users.add_replica(1);
+  for (int i = 0; i < 2; ++i) users.report(users.add_replica(2), {.lag = 5s}, at{1s});
+  std::array<decltype(users)::pick, 3> three;
+  SECTION("nobody is fit for a read") {
+    REQUIRE(users.read_quorum(three, at{1s}));
+    CHECK(asked == 1);
+  }
+  SECTION("one is") {
+    users.report(one, {.lag = 0s}, at{1s});
+    REQUIRE(users.read_quorum(three, at{1s}));
+    CHECK(three[0].id() == one);
+    CHECK(asked == 2);
+  }
 }
 
 TEST_CASE("read_quorum: those of the zone first, and the others by turns", "[replica][strong]") {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <type_traits>
@@ -57,7 +58,9 @@ class attempted_pick {
 /// The attempts at one read: where they go, and what each has seen.
 template <class Pick, class F>
 struct read_attempts {
+  static constexpr std::size_t most = 2;
   using value = std::remove_cvref_t<std::invoke_result_t<F&, const Pick&, consistency_token&, const hedge_attempt&>>;
+  static_assert(!std::is_void_v<value>, "the function returns what is read");
   struct answer {
     value got;
     consistency_token session;
@@ -74,7 +77,7 @@ struct read_attempts {
   F function;
   consistency_token session;
   deadline until;
-  std::array<Pick, 2> picks{};
+  std::array<Pick, most> picks{};
 };
 
 }  // namespace detail
@@ -120,12 +123,14 @@ template <class T, balance_policy Policy, class Clock, executor Executor, class 
       attempts{std::move(function), session, until});
   auto& picks = work->function.picks;
   picks[0] = std::move(first);
-  auto outcome = detail::run_hedged(policy, runs, work, {.until = until}, [&](auto may_send) {
-    pick another = users.read(session, how);
-    if (another.outcome() != read_outcome::replica || another.id() == how.request.avoid || !may_send()) return false;
-    picks[1] = std::move(another);
-    return true;
-  });
+  auto outcome =
+      detail::run_hedged(policy, runs, work, {.until = until, .max_attempts = attempts::most}, [&](auto may_send) {
+        pick another = users.read(session, how);
+        if (another.outcome() != read_outcome::replica || another.id() == how.request.avoid || !may_send())
+          return false;
+        picks[1] = std::move(another);
+        return true;
+      });
   if (!outcome) return result{unexpected{hedged_read_failure{.outcome = went, .attempts = std::move(outcome.error())}}};
   session = outcome->session;
   return result{std::move(outcome->got)};

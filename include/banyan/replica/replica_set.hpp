@@ -173,14 +173,19 @@ class replica_set {
 
   /// Picks `members.size()` different members, to ask them all: by the policy as far as it names others, the primary
   /// only when fit replicas are too few. None or all: false when there are not so many, or none are asked for. What was
-  /// in `members` is given back. See `read_quorum_size`, `has_quorum`. O(n + size^2), lock-free.
+  /// in `members` is given back. See `read_quorum_size`, `has_quorum`. O(size * (size + n)), lock-free.
   [[nodiscard]] bool read_quorum(std::span<pick> members, time_point now = Clock::now()) noexcept {
     detail::different_picks<pick> all{members};
     auto at = router_.try_read();
     if (!at) return all.give_up(read_outcome::out_of_memory);
     const auto made = [&](const candidate& one) noexcept { return made_of(*at, one, read_outcome::replica); };
     for (std::size_t tries = 2 * members.size(); tries > 0 && !all.full(); --tries) {
-      if (const candidate* const one = select(at, {}, {.avoid = all.last()}, now)) all.take(made(*one));
+      const endpoint_id last = all.last();
+      const candidate* const one = select(at, {}, {.avoid = last}, now);
+      if (one == nullptr) break;
+      const bool is_all_there_is = one->id() == last;
+      all.take(made(*one));
+      if (is_all_there_is) break;
     }
     detail::take_in_turn(*at, readers_.of(at.thread().index()).sequence.random(), all, [&](const candidate& one) {
       return detail::try_begin_use(detail::pick_access::record(one)) ? made(one) : pick{};
@@ -303,7 +308,8 @@ class replica_set {
       {
         auto at = router_.try_read();
         if (!at) return none(read_outcome::out_of_memory);
-        const time_point now = began + std::chrono::duration_cast<typename time_point::duration>(one.elapsed());
+        const auto elapsed = std::chrono::duration_cast<typename time_point::duration>(one.elapsed());
+        const time_point now = began < time_point::max() - elapsed ? began + elapsed : time_point::max();
         detail::read_requirement need;
         const read_outcome asked =
             detail::requirement_of(options.consistency, session, set_, at->epochs, detail::nanoseconds_of(now), need);

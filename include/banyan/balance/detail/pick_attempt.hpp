@@ -9,6 +9,7 @@
 
 #include <banyan/balance/balance_policy.hpp>
 #include <banyan/cluster/slow_start.hpp>
+#include <banyan/core/detail/add_sat.hpp>
 #include <banyan/core/detail/attributes.hpp>
 #include <banyan/core/hazard_domain.hpp>
 #include <banyan/core/random.hpp>
@@ -133,7 +134,7 @@ class pick_attempt {
     endpoint_record& record = pick_access::record(one);
     const std::int64_t since = record.warming_since();
     if (since == endpoint_record::not_warming) return true;
-    const std::chrono::nanoseconds age{context_.now() - since};
+    const std::chrono::nanoseconds age{add_sat(context_.now(), -since)};
     if (age >= slow_start_.window) {
       record.end_warm_up(since);
       return true;
