@@ -177,7 +177,12 @@ class failover {
                                   const failover_actions& actions, failover_options options) {
     check(options);
     if (!record.primary) invalid_option("failover_record.primary", record.primary.value(), "must name an endpoint");
-    const bool named = record.phase == failover_phase::promoting || record.phase == failover_phase::repointing;
+    // From the others one would go on without the fence.
+    using enum failover_phase;
+    if (record.phase != watching && record.phase != stopping && record.phase != fencing && record.phase != promoting &&
+        record.phase != repointing)
+      invalid_option("failover_record.phase", static_cast<int>(record.phase), "must be one that is saved");
+    const bool named = record.phase == promoting || record.phase == repointing;
     if (named && !record.candidate)
       invalid_option("failover_record.candidate", record.candidate.value(), "must name an endpoint");
     for (std::size_t i = 0; i < replicas.size(); ++i) {
@@ -195,7 +200,8 @@ class failover {
     required("failover_actions.repoint", static_cast<bool>(actions.repoint));
     required("failover_actions.follow", static_cast<bool>(actions.follow));
     required("failover_actions.stop_writes", actions.stop_writes || !actions.resume_writes);
-    required("failover_actions.resume_writes", actions.resume_writes || !actions.stop_writes);
+    required("failover_actions.resume_writes",
+             actions.resume_writes || (!actions.stop_writes && record.phase != stopping));
     if (!options.executor) options.executor = any_executor{thread_executor{}};
     return options;
   }
