@@ -48,7 +48,8 @@ namespace banyan {
 /// Thread-safe. All calls block while another thread is in one, not while actions run. Nothing here is for a hot path.
 ///
 /// The destructor ends it where it stands: actions that have not begun are not run, those under way are waited for up
-/// to `timeout`; what one that hangs refers to must live as long as it does.
+/// to `timeout`; what one that hangs refers to must live as long as it does. Actions and the listener may call it, but
+/// must not destroy it.
 ///
 /// Sources: Orchestrator (confirmation by the replicas, a period without another recovery), Patroni (most advanced,
 /// `max_loss`, the leader's lease), Vitess (planned and emergency re-parenting, the expected primary in requests),
