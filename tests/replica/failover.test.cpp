@@ -370,6 +370,12 @@ TEST_CASE("failover: bad options, nodes and actions", "[replica][failover]") {
   CHECK(made({.primary = one}, {}, same).empty());
   CHECK(made({}, {two}, same) == "failover_record.primary");
   CHECK(made({.phase = banyan::failover_phase::promoting, .primary = one}, {two}, same) == "failover_record.candidate");
+  using enum banyan::failover_phase;
+  for (const auto phase : {confirming, draining, catching_up, choosing, static_cast<banyan::failover_phase>(99)})
+    CHECK(made({.phase = phase, .primary = one}, {two}, same) == "failover_record.phase");
+  for (const auto phase : {watching, fencing, promoting, repointing})
+    CHECK(made({.phase = phase, .primary = one, .candidate = two}, {two}, same).empty());
+  CHECK(made({.phase = stopping, .primary = one}, {two}, same) == "failover_actions.resume_writes");
   CHECK(made({.primary = one}, {one}, same) == "failover.replicas");
   CHECK(made({.primary = one}, {two, two}, same) == "failover.replicas");
   CHECK(made({.primary = one}, {endpoint_id{}}, same) == "failover.replicas");

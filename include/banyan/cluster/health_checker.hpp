@@ -27,7 +27,9 @@ namespace banyan {
 /// health stays as it is, until one of them returns. The time that a probe waits for a busy executor does not count.
 ///
 /// The cluster must outlive the checker. The destructor ends the checks: probes that have not begun are not run, those
-/// under way are waited for up to `timeout`; one that hangs is left behind, and what it refers to must live as long.
+/// under way are waited for up to `timeout`; one that hangs is left behind, and what it refers to must live as long. A
+/// probe may call the checker, but must not destroy it: it would wait for itself. While an executor runs a probe
+/// inline, or makes its caller wait, nothing else is checked, nor does the destructor return.
 ///
 /// Thread-safe. Picks never wait for it. A look around takes O(n), a change of health as long as `cluster::set_health`.
 template <class T, class Clock = steady_clock>

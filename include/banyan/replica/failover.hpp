@@ -48,7 +48,8 @@ namespace banyan {
 /// Thread-safe. All calls block while another thread is in one, not while actions run. Nothing here is for a hot path.
 ///
 /// The destructor ends it where it stands: actions that have not begun are not run, those under way are waited for up
-/// to `timeout`; what one that hangs refers to must live as long as it does.
+/// to `timeout`; what one that hangs refers to must live as long as it does. Actions and the listener may call it, but
+/// must not destroy it.
 ///
 /// Sources: Orchestrator (confirmation by the replicas, a period without another recovery), Patroni (most advanced,
 /// `max_loss`, the leader's lease), Vitess (planned and emergency re-parenting, the expected primary in requests),
@@ -177,7 +178,12 @@ class failover {
                                   const failover_actions& actions, failover_options options) {
     check(options);
     if (!record.primary) invalid_option("failover_record.primary", record.primary.value(), "must name an endpoint");
-    const bool named = record.phase == failover_phase::promoting || record.phase == failover_phase::repointing;
+    // From the others one would go on without the fence.
+    using enum failover_phase;
+    if (record.phase != watching && record.phase != stopping && record.phase != fencing && record.phase != promoting &&
+        record.phase != repointing)
+      invalid_option("failover_record.phase", static_cast<int>(record.phase), "must be one that is saved");
+    const bool named = record.phase == promoting || record.phase == repointing;
     if (named && !record.candidate)
       invalid_option("failover_record.candidate", record.candidate.value(), "must name an endpoint");
     for (std::size_t i = 0; i < replicas.size(); ++i) {
@@ -195,7 +201,8 @@ class failover {
     required("failover_actions.repoint", static_cast<bool>(actions.repoint));
     required("failover_actions.follow", static_cast<bool>(actions.follow));
     required("failover_actions.stop_writes", actions.stop_writes || !actions.resume_writes);
-    required("failover_actions.resume_writes", actions.resume_writes || !actions.stop_writes);
+    required("failover_actions.resume_writes",
+             actions.resume_writes || (!actions.stop_writes && record.phase != stopping));
     if (!options.executor) options.executor = any_executor{thread_executor{}};
     return options;
   }

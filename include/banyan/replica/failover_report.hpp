@@ -91,7 +91,7 @@ struct failover_record {
   std::uint32_t epoch = 1;                          ///< of the primary; grows with each failover
   failover_phase phase = failover_phase::watching;  ///< watching, stopping, fencing, promoting or repointing
   endpoint_id primary{};                            ///< watching, stopping; else the old one, to be fenced
-  endpoint_id candidate{};                          ///< in promoting and repointing
+  endpoint_id candidate{};                          ///< in promoting and repointing; in fencing, when planned
   bool settled = true;                              ///< all others are replicas of the primary; else they are made so
   friend bool operator==(const failover_record&, const failover_record&) = default;
 };

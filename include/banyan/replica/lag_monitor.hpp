@@ -22,11 +22,14 @@ namespace banyan {
 /// behind (`bounded_staleness`), then for out (`replica_set_options::report_timeout`). Health is not its concern: see
 /// `health_checker`, `outlier_detector`. Where the probe gives no `round_trip`, the time it took is taken for it.
 ///
-/// It follows the membership. A probe that takes longer than `timeout` is not listened to, and the member gets no
-/// second one until it returns; up to `max_hanging` of them keep no other member from being probed.
+/// It follows the membership. A probe that takes longer than `timeout`, with what it waits for its executor, is not
+/// listened to, and the member gets no second one until it returns; up to `max_hanging` of them keep no other member
+/// from being probed.
 ///
 /// The set must outlive the monitor. The destructor ends the probing: probes under way are waited for up to `timeout`;
-/// one that hangs is left behind, and what it refers to must live as long.
+/// one that hangs is left behind, and what it refers to must live as long. A probe may call the monitor, but must not
+/// destroy it: it would wait for itself. While an executor runs a probe inline, or makes its caller wait, nobody else
+/// is probed, nor does the destructor return.
 ///
 /// Thread-safe. Reads never wait for it. A look around takes O(n).
 template <class T, class Policy, class Clock = steady_clock>

@@ -33,9 +33,10 @@ namespace banyan::detail {
 ///     stopping, draining, catching_up -> watching   epoch + 1; failed, or took too long: writes are let go on
 ///
 /// Each step is an action that can be repeated, and is, until it succeeds. A record is saved before fencing (with the
-/// new epoch), promoting (with the candidate), re-pointing and watching are entered: whoever takes over from it repeats
-/// the step that it names, under an epoch of its own. The same before stopping: whoever takes over from there lets
-/// writes go on. When a record is refused, another is in charge, and that ends it all.
+/// new epoch), promoting (with the candidate), re-pointing, and watching after it are entered: whoever takes over from
+/// it repeats the step that it names, under an epoch of its own. The same before stopping: whoever takes over from
+/// there lets writes go on; so that record stands, while watching, until they do. When a record is refused, another is
+/// in charge, and that ends it all.
 ///
 /// While watching there are duties besides: replicas that do not follow the primary yet, writes to be let go on.
 class failover_machine {
