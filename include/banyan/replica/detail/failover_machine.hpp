@@ -257,12 +257,14 @@ class failover_machine {
     steps_.begin();
   }
   void act_saving() {
+    if (!saving_for_) return;
+    const failover_phase next = *saving_for_;
     // Once the record of fencing may have been kept, there is no way back either: another may go on from it.
-    if (planned_ && *saving_for_ == failover_phase::stopping && out_of_time()) {
+    if (planned_ && next == failover_phase::stopping && out_of_time()) {
       saving_for_.reset();
       return;
     }
-    if (!steps_.pending(action::save, primary_) && steps_.retry_due() && !order_save(*saving_for_)) steps_.try_again();
+    if (!steps_.pending(action::save, primary_) && steps_.retry_due() && !order_save(next)) steps_.try_again();
     steps_.wake_to_retry();
   }
 
@@ -364,9 +366,11 @@ class failover_machine {
     if (out_of_time()) return;
     if (!goal_) return repeat(action::position, primary_);
     const auto busy = [this](endpoint_id id) { return steps_.orders().busy(id); };
-    if (const failover_member* const one = members_.caught_up(*goal_, switch_to_, busy)) {
-      const candidate chosen{one->id, one->position->position, true};
-      steps_.report(event::caught_up, chosen.id, *chosen.position);
+    const failover_member* const one = members_.caught_up(*goal_, switch_to_, busy);
+    if (one != nullptr && one->position) {
+      const std::uint64_t reached = one->position->position;
+      const candidate chosen{one->id, reached, true};
+      steps_.report(event::caught_up, chosen.id, reached);
       fence_target_ = primary_;
       new_epoch();
       candidate_ = chosen;
