@@ -135,8 +135,8 @@ TEST_CASE("hedged_read: the second attempt goes to another replica, and its toke
     CHECK(session.position() == 7);
     CHECK(s.in_flight() == 0);
   }
-  // The overtaken have said nothing.
-  CHECK(s.stats(1).succeeded + s.stats(2).succeeded == 20);
+  // The overtaken have said how long they took: those that always are must not look fast.
+  CHECK(s.stats(1).succeeded + s.stats(2).succeeded == 40);
   CHECK(s.stats(1).failed + s.stats(2).failed == 0);
   CHECK(policy->stats().won == 20);
 }
@@ -162,7 +162,7 @@ TEST_CASE("hedged_read: the first may win after all", "[replica][hedge]") {
   CHECK(session.position() == 10);
   threads.join();
   CHECK(s.in_flight() == 0);
-  CHECK(s.stats(1).succeeded + s.stats(2).succeeded + s.stats(3).succeeded == 1);
+  CHECK(s.stats(1).succeeded + s.stats(2).succeeded + s.stats(3).succeeded == 2);
   CHECK(policy->stats().won == 0);
 }
 

@@ -35,11 +35,12 @@ class attempted_pick {
   attempted_pick& operator=(const attempted_pick&) = delete;
   ~attempted_pick() {
     const std::chrono::nanoseconds elapsed = steady_clock::now() - began_;
-    if (attempt_.cancelled()) {
-      if (until_.expired()) where_.unanswered(elapsed);  // else overtaken: nobody knows how long it would have taken
+    const bool cancelled = attempt_.cancelled();
+    if (cancelled && until_.expired()) {
+      where_.unanswered(elapsed);
     } else if (answered_) {
-      where_.succeeded(elapsed);
-    } else {
+      where_.succeeded(elapsed);  // overtaken or not: a replica that always is must not look fast
+    } else if (!cancelled) {
       where_.failed(elapsed);
     }
   }
@@ -96,8 +97,8 @@ struct read_attempts {
 /// The second attempt never goes to the primary and never waits for a replica to catch up; where there is no other
 /// replica that has what is asked for, there is none, and it costs no budget. Each attempt has a token of its own;
 /// that of the one that won becomes `session`, which nobody touches before that. The picks are reported on: the latency
-/// of an attempt that brought a value, `failed` when `function` threw, `unanswered` when it went on beyond `until`, and
-/// nothing when it was overtaken.
+/// of an attempt that brought a value, overtaken or not, `failed` when `function` threw, `unanswered` when it went on
+/// beyond `until`, and nothing when it threw after it had been overtaken.
 ///
 /// As with `hedged_call`, `function` may be running on two threads at once, and after this has returned, so it must own
 /// what it uses. The set and the session are not used after that. Blocking, up to `until`. Throws `std::bad_alloc`

@@ -173,7 +173,8 @@ class replica_set {
 
   /// Picks `members.size()` different members, to ask them all: by the policy as far as it names others, the primary
   /// only when fit replicas are too few. None or all: false when there are not so many, or none are asked for. What was
-  /// in `members` is given back. See `read_quorum_size`, `has_quorum`. O(size * (size + n)), lock-free.
+  /// in `members` is given back. How far replicas are, or in which epoch, is not asked: what they answer tells. See
+  /// `read_quorum_size`, `has_quorum`. O(size * (size + n)), lock-free.
   [[nodiscard]] bool read_quorum(std::span<pick> members, time_point now = Clock::now()) noexcept {
     detail::different_picks<pick> all{members};
     auto at = router_.try_read();
@@ -196,7 +197,8 @@ class replica_set {
 
   /// Whether so many members, the primary among them, are known to have what was seen or written there: they have
   /// reported that position, or more, in that epoch. Waits for their reports, at most so long. False once the epoch is
-  /// over (0: the present one); then it is not known. O(n), lock-free without `wait`.
+  /// over (0: the present one); then it is not known. Nothing seen, no position, is what all have. O(n), lock-free
+  /// without `wait`.
   [[nodiscard]] bool has_quorum(const replica_report& seen, std::size_t acknowledgements,
                                 std::chrono::nanoseconds wait = {}) noexcept {
     std::uint32_t epoch = seen.epoch;
