@@ -242,12 +242,13 @@ class session_store {
 
   [[nodiscard]] new_record encoded(const Session& value, std::uint64_t version, session_time created,
                                    session_time expires) const {
+    auto data = Codec::encode(value);
+    if (data.size() > options_.max_bytes) return unexpected{session_errc::too_large};
     new_record record{std::in_place};
-    record->data = Codec::encode(value);
+    record->data = std::move(data);
     record->version = version;
     record->created = created;
     record->expires = expires;
-    if (record->data.size() > options_.max_bytes) record = unexpected{session_errc::too_large};
     return record;
   }
 
